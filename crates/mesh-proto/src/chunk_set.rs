@@ -1,0 +1,246 @@
+//! A set of chunk positions as sorted, disjoint, non-touching runs: what a peer holds of a content, what is still wanted.
+
+use bincode::{Decode, Encode};
+use serde::Serialize;
+
+/// The chunks `start .. start + count` of a content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize)]
+pub struct ChunkRange {
+    /// The first chunk's position.
+    pub start: u32,
+    /// How many chunks; never zero in a [`ChunkSet`].
+    pub count: u32,
+}
+
+impl ChunkRange {
+    /// The position behind the last chunk.
+    #[must_use]
+    pub fn end(self) -> u32 {
+        self.start.saturating_add(self.count)
+    }
+}
+
+/// A set of chunk positions.
+///
+/// Invariant: runs are sorted, non-empty, and at least one missing position lies between two of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Serialize)]
+pub struct ChunkSet {
+    runs: Vec<ChunkRange>,
+}
+
+// Decoded by hand: a peer's runs may break the invariant, and are put in order instead of trusted.
+impl<C> Decode<C> for ChunkSet {
+    fn decode<D: bincode::de::Decoder<Context = C>>(decoder: &mut D) -> Result<Self, bincode::error::DecodeError> {
+        let runs = Vec::<ChunkRange>::decode(decoder)?;
+        Ok(runs.into_iter().collect())
+    }
+}
+
+bincode::impl_borrow_decode!(ChunkSet);
+
+impl ChunkSet {
+    /// The empty set.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// All of the first `count` positions.
+    #[must_use]
+    pub fn full(count: u32) -> Self {
+        [ChunkRange { start: 0, count }].into_iter().collect()
+    }
+
+    /// The runs, in order.
+    #[must_use]
+    pub fn runs(&self) -> &[ChunkRange] {
+        &self.runs
+    }
+
+    /// How many positions are in the set.
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        self.runs.iter().map(|run| run.count).sum()
+    }
+
+    /// Whether no position is in the set.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// Whether `chunk` is in the set.
+    #[must_use]
+    pub fn contains(&self, chunk: u32) -> bool {
+        let next = self.runs.partition_point(|run| run.start <= chunk);
+        next > 0 && chunk < self.runs[next - 1].end()
+    }
+
+    /// Whether every chunk of `range` is in the set.
+    #[must_use]
+    pub fn contains_range(&self, range: ChunkRange) -> bool {
+        let next = self.runs.partition_point(|run| run.start <= range.start);
+        range.count == 0 || (next > 0 && range.end() <= self.runs[next - 1].end())
+    }
+
+    /// Adds the chunks of `range`.
+    pub fn insert(&mut self, range: ChunkRange) {
+        if range.count == 0 {
+            return;
+        }
+        let first = self.runs.partition_point(|run| run.end() < range.start);
+        let last = self.runs.partition_point(|run| run.start <= range.end());
+        let (mut start, mut end) = (range.start, range.end());
+        if first < last {
+            start = start.min(self.runs[first].start);
+            end = end.max(self.runs[last - 1].end());
+        }
+        self.runs.splice(first..last, [ChunkRange { start, count: end - start }]);
+    }
+
+    /// Takes the chunks of `range` out.
+    pub fn remove(&mut self, range: ChunkRange) {
+        if range.count == 0 {
+            return;
+        }
+        let first = self.runs.partition_point(|run| run.end() <= range.start);
+        let last = self.runs.partition_point(|run| run.start < range.end());
+        if first >= last {
+            return;
+        }
+        let head = self.runs[first];
+        let tail = self.runs[last - 1];
+        let mut kept = Vec::with_capacity(2);
+        if head.start < range.start {
+            kept.push(ChunkRange { start: head.start, count: range.start - head.start });
+        }
+        if tail.end() > range.end() {
+            kept.push(ChunkRange { start: range.end(), count: tail.end() - range.end() });
+        }
+        self.runs.splice(first..last, kept);
+    }
+
+    /// Adds all of `other`.
+    pub fn union_with(&mut self, other: &Self) {
+        other.runs.iter().for_each(|run| self.insert(*run));
+    }
+
+    /// What is in this set and not in `other`.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Self {
+        let mut left = self.clone();
+        other.runs.iter().for_each(|run| left.remove(*run));
+        left
+    }
+
+    /// What is in both sets.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        let mut both = Self::new();
+        let (mut mine, mut theirs) = (self.runs.iter().peekable(), other.runs.iter().peekable());
+        while let (Some(a), Some(b)) = (mine.peek(), theirs.peek()) {
+            let start = a.start.max(b.start);
+            let end = a.end().min(b.end());
+            if start < end {
+                both.runs.push(ChunkRange { start, count: end - start });
+            }
+            if a.end() <= b.end() {
+                mine.next();
+            } else {
+                theirs.next();
+            }
+        }
+        both
+    }
+
+    /// The positions, in order.
+    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        self.runs.iter().flat_map(|run| run.start..run.end())
+    }
+
+    /// The same set with at most `runs_max` runs: the smallest are left out, so it never claims too much.
+    #[must_use]
+    pub fn truncated(&self, runs_max: usize) -> Self {
+        if self.runs.len() <= runs_max {
+            return self.clone();
+        }
+        let mut by_size: Vec<ChunkRange> = self.runs.clone();
+        by_size.sort_by_key(|run| (std::cmp::Reverse(run.count), run.start));
+        by_size.truncate(runs_max);
+        by_size.into_iter().collect()
+    }
+}
+
+impl FromIterator<ChunkRange> for ChunkSet {
+    fn from_iter<I: IntoIterator<Item = ChunkRange>>(ranges: I) -> Self {
+        let mut sorted: Vec<ChunkRange> = ranges.into_iter().filter(|range| range.count > 0).collect();
+        sorted.sort_unstable();
+        let mut runs: Vec<ChunkRange> = Vec::with_capacity(sorted.len());
+        for range in sorted {
+            match runs.last_mut() {
+                Some(last) if range.start <= last.end() => {
+                    last.count = last.end().max(range.end()) - last.start;
+                }
+                _ => runs.push(ChunkRange { start: range.start, count: range.end() - range.start }),
+            }
+        }
+        Self { runs }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn model(set: &ChunkSet) -> BTreeSet<u32> {
+        set.iter().collect()
+    }
+
+    fn well_formed(set: &ChunkSet) -> bool {
+        set.runs.iter().all(|run| run.count > 0) && set.runs.windows(2).all(|pair| pair[0].end() < pair[1].start)
+    }
+
+    proptest! {
+        #[test]
+        fn it_behaves_like_a_set(steps in proptest::collection::vec((any::<bool>(), 0u32..80, 0u32..12), 0..60)) {
+            let mut set = ChunkSet::new();
+            let mut expected = BTreeSet::new();
+            for (add, start, count) in steps {
+                let range = ChunkRange { start, count };
+                if add {
+                    set.insert(range);
+                    expected.extend(start..start + count);
+                } else {
+                    set.remove(range);
+                    (start..start + count).for_each(|chunk| { expected.remove(&chunk); });
+                }
+                prop_assert!(well_formed(&set));
+                prop_assert_eq!(model(&set), expected.clone());
+                prop_assert!((0..100).all(|chunk| set.contains(chunk) == expected.contains(&chunk)));
+            }
+        }
+
+        #[test]
+        fn set_algebra_holds(a in proptest::collection::vec((0u32..60, 0u32..9), 0..20),
+                             b in proptest::collection::vec((0u32..60, 0u32..9), 0..20)) {
+            let build = |ranges: &[(u32, u32)]| -> ChunkSet {
+                ranges.iter().map(|(start, count)| ChunkRange { start: *start, count: *count }).collect()
+            };
+            let (a, b) = (build(&a), build(&b));
+            let (left, right) = (model(&a), model(&b));
+            prop_assert!(well_formed(&a.intersection(&b)));
+            prop_assert_eq!(model(&a.intersection(&b)), left.intersection(&right).copied().collect::<BTreeSet<_>>());
+            prop_assert_eq!(model(&a.difference(&b)), left.difference(&right).copied().collect::<BTreeSet<_>>());
+            prop_assert!(model(&a.truncated(2)).is_subset(&left));
+        }
+
+        #[test]
+        fn hostile_runs_are_put_in_order(runs in proptest::collection::vec((any::<u32>(), any::<u32>()), 0..20)) {
+            let bytes = crate::codec::encode(&runs);
+            let set: ChunkSet = crate::codec::decode::<_, 65_536>(&bytes).expect("runs decode");
+            prop_assert!(well_formed(&set));
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Every limit that a peer, a file or a person can run into, with its unit in its name.
+//!
+//! Memory a stranger can make us hold is the product of limits here and is asserted at the end of this file.
+
+/// Extensions at the end of one message.
+pub const EXTENSIONS_MAX: usize = 16;
+/// One extension's body.
+pub const EXTENSION_BYTES_MAX: usize = 4096;
+
+/// One control frame on the wire, header excluded.
+pub const CONTROL_FRAME_BYTES_MAX: usize = 128 * 1024;
+/// Memory one decoded control message may take.
+pub const CONTROL_DECODED_BYTES_MAX: usize = 512 * 1024;
+/// One frame header of the payload protocol (requests, receipts, slice headers), header length excluded.
+pub const BULK_HEADER_BYTES_MAX: usize = 4096;
+
+/// One slice of payload.
+pub const SLICE_BYTES_MAX: usize = 1024 * 1024;
+/// The smallest slice worth a header, used on links of a few kbit/s.
+pub const SLICE_BYTES_MIN: usize = 512;
+/// One span of payload; at least the largest chunk.
+pub const SPAN_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// The smallest span the transfer machine plans, if the content has that much.
+pub const SPAN_BYTES_MIN: u64 = 16 * 1024;
+/// Span requests a peer may have waiting at us on one connection; more are answered "busy".
+pub const SPAN_REQUESTS_PER_CONNECTION_MAX: usize = 64;
+
+/// The smallest chunk that any content's parameters allow, its last one excepted.
+pub const CHUNK_BYTES_MIN: u32 = 4 * 1024;
+/// The largest chunk that any content's parameters allow.
+pub const CHUNK_BYTES_MAX: u32 = 16 * 1024 * 1024;
+/// Chunks of one content.
+pub const CHUNKS_PER_CONTENT_MAX: u32 = 1 << 24;
+/// One manifest page or root, encoded.
+pub const PAGE_BYTES_MAX: usize = 64 * 1024;
+/// How deep a manifest's tree of pages may be.
+pub const PAGE_DEPTH_MAX: u8 = 4;
+/// The listing of one tree.
+pub const LISTING_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Entries of one tree.
+pub const TREE_ENTRIES_MAX: usize = 2_000_000;
+/// One path inside a tree.
+pub const TREE_PATH_BYTES_MAX: usize = 4096;
+
+/// Runs in one set of chunks as sent to a peer; a more broken set is sent without its smallest runs.
+pub const CHUNK_SET_RANGES_MAX: usize = 4096;
+
+/// Other nodes named in one answer about a content.
+pub const OTHERS_PER_HAVE_MAX: usize = 32;
+
+/// Addresses of one node in its record, in a ticket, or learnt otherwise.
+pub const ADDRESSES_PER_NODE_MAX: usize = 16;
+/// One address as text.
+pub const ADDRESS_BYTES_MAX: usize = 256;
+/// A name for people: of a content, a node, a member, a community.
+pub const NAME_BYTES_MAX: usize = 255;
+/// Tags of one catalogue entry.
+pub const TAGS_MAX: usize = 16;
+/// One tag.
+pub const TAG_BYTES_MAX: usize = 64;
+/// Members named in one access rule.
+pub const ACCESS_MEMBERS_MAX: usize = 16;
+
+/// One signed record on the wire, signature included.
+pub const RECORD_BYTES_MAX: usize = 2048;
+/// One catalogue entry's signed body.
+pub const CATALOGUE_ENTRY_BYTES_MAX: usize = 1024;
+/// Catalogue entries kept per publisher.
+pub const CATALOGUE_ENTRIES_PER_PUBLISHER_MAX: usize = 10_000;
+/// Catalogue entries kept in all.
+pub const CATALOGUE_ENTRIES_MAX: usize = 100_000;
+/// Nodes known by record.
+pub const NODES_KNOWN_MAX: usize = 4096;
+/// Records in one message.
+pub const RECORDS_PER_MESSAGE_MAX: usize = 48;
+/// Record names listed or asked for in one message.
+pub const RECORD_NAMES_PER_MESSAGE_MAX: usize = 1024;
+/// Buckets into which records are hashed to compare two nodes' sets.
+pub const SUMMARY_BUCKETS: usize = 64;
+/// Parents of one version.
+pub const VERSION_PARENTS_MAX: usize = 8;
+/// Metadata of one version.
+pub const VERSION_METADATA_BYTES_MAX: usize = 64 * 1024;
+
+/// Listed contents in one holdings digest.
+pub const HOLDINGS_PER_DIGEST_MAX: usize = 8192;
+
+/// A ticket as text.
+pub const TICKET_BYTES_MAX: usize = 4096;
+/// A path on this machine, as given by its person.
+pub const LOCAL_PATH_BYTES_MAX: usize = 4096;
+
+/// Connections from nodes without a certificate we know.
+pub const CONNECTIONS_FROM_STRANGERS_MAX: usize = 32;
+/// Connections in all.
+pub const CONNECTIONS_MAX: usize = 256;
+/// Streams on one connection.
+pub const STREAMS_PER_CONNECTION_MAX: usize = 128;
+/// Bytes nobody asked for that a stream may bring before its connection is closed.
+pub const UNREQUESTED_BYTES_MAX: usize = 4096;
+/// Control frames waiting to be written to one peer; at the limit the connection is closed as too slow.
+pub const CONTROL_OUTBOX_FRAMES_MAX: usize = 256;
+
+/// Contents one node keeps an index row for.
+pub const CONTENTS_MAX: usize = 1_000_000;
+/// Transfers a node works on at once; more wait their turn.
+pub const TRANSFERS_ACTIVE_MAX: usize = 16;
+
+/// What all strangers together can make us hold: per connection, one control frame being read and its decoded value,
+/// one bulk header, and their waiting span requests (counted at 256 bytes each).
+pub const STRANGERS_BYTES_MAX: usize = CONNECTIONS_FROM_STRANGERS_MAX
+    * (CONTROL_FRAME_BYTES_MAX
+        + CONTROL_DECODED_BYTES_MAX
+        + BULK_HEADER_BYTES_MAX
+        + SPAN_REQUESTS_PER_CONNECTION_MAX * 256);
+
+const _: () = assert!(STRANGERS_BYTES_MAX <= 32 * 1024 * 1024);
+const _: () = assert!(RECORDS_PER_MESSAGE_MAX * RECORD_BYTES_MAX <= CONTROL_FRAME_BYTES_MAX);
+const _: () = assert!(PAGE_BYTES_MAX < CONTROL_FRAME_BYTES_MAX);
+const _: () = assert!(SPAN_BYTES_MAX >= CHUNK_BYTES_MAX as u64);

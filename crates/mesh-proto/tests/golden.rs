@@ -1,0 +1,293 @@
+//! The bytes of every message, frame and record, frozen: a change here breaks the wire and needs a new protocol version.
+
+use std::fmt::Write;
+
+use mesh_proto::bulk::{GetterFrame, Packing, RefuseReason, SourceFrame, SpanRequest, TrafficClass};
+use mesh_proto::codec;
+use mesh_proto::extensions::{Extension, Extensions};
+use mesh_proto::message::{
+    Bye, DialMe, Frame, Have, HaveRequest, Hello, Holding, Holdings, Message, PageReply, PageRequest, ParcelOffer,
+    RecordList, Records, RecordsWanted, Summary, Uninterested, Unsupported, Want,
+};
+use mesh_proto::record::{
+    Access, CatalogueEntry, ContentKind, Membership, NodeCertificate, NodeRecord, Record, RecordKind, RecordName,
+    Revocation, Signed, Subject, VersionRecord,
+};
+use mesh_proto::{ChunkRange, ChunkSet, CommunityId, ContentId, LineId, MemberId, NodeId, PageId, UnixMs};
+use proptest::prelude::*;
+
+fn none() -> Extensions {
+    Extensions::default()
+}
+
+fn content() -> ContentId {
+    ContentId([0xc0; 32])
+}
+
+fn signed() -> Signed {
+    Signed { kind: RecordKind::Revocation, signer: [1; 32], body: vec![1, 2, 3], signature: [[4; 32], [5; 32]] }
+}
+
+fn name() -> RecordName {
+    RecordName { kind: RecordKind::Node, signer: [1; 32], subject: [2; 32] }
+}
+
+fn messages() -> Vec<Message> {
+    let chunks: ChunkSet =
+        [ChunkRange { start: 3, count: 4 }, ChunkRange { start: 300, count: 1 }].into_iter().collect();
+    let future = Extensions(vec![Extension { number: 2, body: vec![9] }]);
+    vec![
+        Message::Hello(Hello {
+            agent: "mesh/0.1.0".into(),
+            name: "attic".into(),
+            credentials: vec![signed()],
+            clock: UnixMs(1_700_000_000_000),
+            extensions: future,
+        }),
+        Message::Summary(Summary { buckets: (0..64).collect(), extensions: none() }),
+        Message::RecordList(RecordList {
+            buckets: vec![1, 2],
+            known: vec![(name(), 7)],
+            answer: true,
+            extensions: none(),
+        }),
+        Message::RecordsWanted(RecordsWanted { names: vec![name()], extensions: none() }),
+        Message::Records(Records { records: vec![signed()], extensions: none() }),
+        Message::Holdings(Holdings { added: vec![1, 1 << 60], removed: vec![2], full: false, extensions: none() }),
+        Message::HaveRequest(HaveRequest { content: content(), extensions: none() }),
+        Message::Have(Have {
+            content: content(),
+            holding: Holding::Partial(chunks),
+            access: Access::Members(vec![MemberId([8; 32])]),
+            others: vec![NodeId([7; 32])],
+            extensions: none(),
+        }),
+        Message::Uninterested(Uninterested { content: content(), extensions: none() }),
+        Message::PageRequest(PageRequest { content: content(), page: PageId([0xaa; 32]), extensions: none() }),
+        Message::PageReply(PageReply {
+            content: content(),
+            page: PageId([0xaa; 32]),
+            bytes: Some(vec![1, 2]),
+            extensions: none(),
+        }),
+        Message::DialMe(DialMe { addresses: vec!["/ip4/10.0.0.1/tcp/4340".into()], extensions: none() }),
+        Message::Bye(Bye { reason: "stopping".into(), extensions: none() }),
+        Message::Unsupported(Unsupported { message: 31, extension: Some(5), extensions: none() }),
+        Message::Want(Want {
+            content: content(),
+            chunks: vec![ChunkRange { start: 0, count: 9 }],
+            for_member: Some(MemberId([8; 32])),
+            priority: 200,
+            deadline: UnixMs(5),
+            hops_left: 3,
+            extensions: none(),
+        }),
+        Message::ParcelOffer(ParcelOffer {
+            content: content(),
+            to_member: MemberId([8; 32]),
+            size_bytes: 300,
+            expires: UnixMs(5),
+            extensions: none(),
+        }),
+    ]
+}
+
+fn records() -> Vec<Record> {
+    vec![
+        Record::Node(NodeRecord {
+            node: NodeId([1; 32]),
+            version: 2,
+            addresses: vec!["/ip6/fe80::1/tcp/4340".into()],
+            name: "attic".into(),
+            agent: "mesh/0.1.0".into(),
+            written: UnixMs(3),
+            extensions: none(),
+        }),
+        Record::Catalogue(CatalogueEntry {
+            subject: Subject::Content(content()),
+            version: 1,
+            withdrawn: false,
+            name: "maps".into(),
+            size_bytes: 1 << 33,
+            kind: ContentKind::Tree,
+            tags: vec!["osm".into()],
+            access: Access::Community(CommunityId([6; 32])),
+            priority: 1,
+            replicas_wanted: 2,
+            expires: UnixMs(0),
+            extensions: none(),
+        }),
+        Record::NodeCertificate(NodeCertificate {
+            member: MemberId([1; 32]),
+            node: NodeId([2; 32]),
+            version: 1,
+            member_name: "Ada".into(),
+            issued: UnixMs(4),
+            expires: UnixMs(0),
+            extensions: none(),
+        }),
+        Record::Membership(Membership {
+            community: CommunityId([1; 32]),
+            community_name: "Hill".into(),
+            member: MemberId([3; 32]),
+            version: 1,
+            issued: UnixMs(4),
+            expires: UnixMs(0),
+            extensions: none(),
+        }),
+        Record::Revocation(Revocation {
+            subject: [2; 32],
+            issued: UnixMs(4),
+            reason: "lost".into(),
+            extensions: none(),
+        }),
+        Record::Version(VersionRecord {
+            line: LineId([1; 32]),
+            number: 2,
+            parents: vec![[5; 32]],
+            content: content(),
+            metadata: None,
+            written: UnixMs(4),
+            extensions: none(),
+        }),
+    ]
+}
+
+fn getter_frames() -> Vec<GetterFrame> {
+    vec![
+        GetterFrame::Request(SpanRequest {
+            request: 5,
+            content: content(),
+            chunks: ChunkRange { start: 10, count: 4 },
+            skip_bytes: 100,
+            payload_bytes: 260_000,
+            class: TrafficClass::Interactive,
+            priority: 7,
+            deadline_ms: 0,
+            for_member: None,
+            extensions: none(),
+        }),
+        GetterFrame::Receipt { request: 5, drained_bytes: 65_536 },
+        GetterFrame::Cancel { request: 5 },
+    ]
+}
+
+fn source_frames() -> Vec<SourceFrame> {
+    vec![
+        SourceFrame::Slice { request: 5, packing: Packing::Zstd, payload_bytes: 100, content_bytes: 65_536 },
+        SourceFrame::End { request: 5 },
+        SourceFrame::Refused { request: 5, reason: RefuseReason::Busy },
+    ]
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[test]
+fn the_bytes_of_control_messages_are_frozen() {
+    let mut text = String::new();
+    for message in messages() {
+        let _ = writeln!(text, "{:>2} {} {}", message.number(), message.name(), hex(&message.encode_frame()));
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn the_bytes_of_records_are_frozen() {
+    let text: String =
+        records().iter().map(|record| format!("{:?} {}\n", record.kind(), hex(&record.encode_body()))).collect();
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn the_bytes_of_bulk_frames_are_frozen() {
+    let getter = getter_frames().into_iter().map(|frame| format!("getter {}\n", hex(&frame.encode())));
+    let source = source_frames().into_iter().map(|frame| format!("source {}\n", hex(&frame.encode())));
+    insta::assert_snapshot!(getter.chain(source).collect::<String>());
+}
+
+#[test]
+fn everything_reads_back_as_it_was_written() {
+    for message in messages() {
+        assert_eq!(Message::decode_frame(&message.encode_frame()).expect("valid"), Frame::Known(message.clone()));
+        let journalled = codec::encode(&message);
+        assert_eq!(codec::decode::<Message, 1_000_000>(&journalled).expect("valid"), message);
+    }
+    for frame in getter_frames() {
+        assert_eq!(GetterFrame::decode(&frame.encode()).expect("valid"), frame);
+    }
+    for frame in source_frames() {
+        assert_eq!(SourceFrame::decode(&frame.encode()).expect("valid"), frame);
+    }
+}
+
+#[test]
+fn unknown_numbers_are_told_apart_from_broken_frames() {
+    assert_eq!(Message::decode_frame(&[99, 0, 1, 2, 3]).expect("a later version's"), Frame::Unknown(99));
+    assert!(Message::decode_frame(&[99]).is_err());
+    let mut cut = messages()[0].encode_frame();
+    cut.pop();
+    assert!(Message::decode_frame(&cut).is_err());
+}
+
+#[test]
+fn the_largest_legitimate_messages_pass_their_limits() {
+    use mesh_proto::limits::{
+        CONTROL_FRAME_BYTES_MAX, HOLDINGS_PER_DIGEST_MAX, PAGE_BYTES_MAX, RECORD_BYTES_MAX,
+        RECORD_NAMES_PER_MESSAGE_MAX, RECORDS_PER_MESSAGE_MAX,
+    };
+    let mut big = signed();
+    big.body = vec![7; RECORD_BYTES_MAX - 200];
+    let largest = [
+        Message::Records(Records { records: vec![big; RECORDS_PER_MESSAGE_MAX], extensions: none() }),
+        Message::RecordList(RecordList {
+            buckets: (0..64).collect(),
+            known: vec![(name(), u64::MAX); RECORD_NAMES_PER_MESSAGE_MAX],
+            answer: true,
+            extensions: none(),
+        }),
+        Message::Holdings(Holdings {
+            added: vec![u64::MAX; HOLDINGS_PER_DIGEST_MAX],
+            removed: Vec::new(),
+            full: true,
+            extensions: none(),
+        }),
+        Message::PageReply(PageReply {
+            content: content(),
+            page: PageId([1; 32]),
+            bytes: Some(vec![1; PAGE_BYTES_MAX]),
+            extensions: none(),
+        }),
+    ];
+    for message in largest {
+        let frame = message.encode_frame();
+        assert!(frame.len() <= CONTROL_FRAME_BYTES_MAX, "{} has {} bytes", message.name(), frame.len());
+        assert!(Message::decode_frame(&frame).is_ok(), "{} is refused", message.name());
+    }
+}
+
+proptest! {
+    #[test]
+    fn flipped_bytes_decode_or_fail_but_never_panic(which in 0usize..16, at in any::<prop::sample::Index>(), bit in 0u8..8) {
+        let mut frame = messages()[which].encode_frame();
+        let at = at.index(frame.len());
+        frame[at] ^= 1 << bit;
+        let _ = Message::decode_frame(&frame);
+    }
+
+    #[test]
+    fn random_bytes_never_panic_a_decoder(bytes in proptest::collection::vec(any::<u8>(), 0..600), number in 0u16..40) {
+        let mut frame = number.to_le_bytes().to_vec();
+        frame.extend_from_slice(&bytes);
+        let _ = Message::decode_frame(&frame);
+        let _ = GetterFrame::decode(&bytes);
+        let _ = SourceFrame::decode(&bytes);
+        for kind in [RecordKind::Node, RecordKind::Catalogue, RecordKind::Membership, RecordKind::Version] {
+            let _ = Signed { kind, signer: [0; 32], body: bytes.clone(), signature: [[0; 32]; 2] }.record();
+        }
+    }
+}
