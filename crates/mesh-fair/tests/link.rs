@@ -1,0 +1,140 @@
+//! The scheduler on links of all kinds, in virtual time: fairness, utilisation, queue, adaptation.
+
+mod link_sim;
+
+use std::time::Duration;
+
+use link_sim::{PeerSpec, World, mbit};
+use mesh_fair::Discipline;
+use mesh_proto::bulk::TrafficClass;
+use mesh_proto::{ByteRate, Timestamp};
+
+/// Peer 0: one transfer. Peers 1 to 4: another member's nodes with fifty transfers each.
+fn crowd() -> Vec<PeerSpec> {
+    let many = PeerSpec { requests: 50, request_bytes: 256 * 1024, own_flows: true, ..PeerSpec::one(2, 10_000) };
+    vec![PeerSpec::one(1, 10_000), many.clone(), many.clone(), many.clone(), many]
+}
+
+fn share_of_the_single(discipline: Discipline, limit: Option<u64>) -> World {
+    let mut world = World::new(discipline, mbit(100), &crowd());
+    world.scheduler.set_limit(Timestamp::ZERO, limit.map(ByteRate));
+    world.run_until_ms(5_000);
+    world.reset();
+    world.run_until_ms(35_000);
+    println!(
+        "{discipline} limit {limit:?}: single {}‰, queue {:?}, gaps {:?}",
+        world.share(0),
+        world.queue_max,
+        world.gap_max
+    );
+    world
+}
+
+#[test]
+fn one_transfer_keeps_its_half_against_two_hundred() {
+    for limit in [None, Some(mbit(50))] {
+        let fair = share_of_the_single(Discipline::DeficitRoundRobin, limit);
+        assert!((450..=550).contains(&fair.share(0)), "{}", fair.share(0));
+        assert!(fair.gap_max.iter().all(|gap| *gap < Duration::from_secs(2)));
+        let unfair = share_of_the_single(Discipline::FirstComeFirstServed, limit);
+        assert!(unfair.share(0) < 450, "{}", unfair.share(0));
+    }
+}
+
+#[test]
+fn links_are_filled_and_queues_stay_short() {
+    for (rate, rtt_us) in [(100, 1_000), (100, 100_000), (1_000, 200), (10, 30_000), (20, 600_000u64)] {
+        let mut world = World::new(
+            Discipline::DeficitRoundRobin,
+            mbit(rate),
+            &[PeerSpec { requests: 64, ..PeerSpec::one(1, rtt_us) }],
+        );
+        world.run_until_ms(2_000 + rtt_us / 50);
+        println!("{rate} Mbit/s, {rtt_us} µs: start {}‰, queue {:?}", world.utilisation(), world.queue_max);
+        world.reset();
+        world.run_until_ms(60_000);
+        let grants_per_s = world.grants / 58;
+        println!("   steady {}‰, queue {:?}, {grants_per_s} grants/s", world.utilisation(), world.queue_max);
+        if rtt_us > 500_000 {
+            // A satellite: the drain costs more than a round trip every ten seconds.
+            assert!(world.utilisation() >= 900 && world.queue_max <= Duration::from_millis(500));
+            continue;
+        }
+        assert!(world.utilisation() >= 970, "{rate} {rtt_us}: {}", world.utilisation());
+        // On the slower links one packet of this world alone takes several milliseconds.
+        let queue_ms_max = if rate >= 100 { 60 } else { 80 };
+        assert!(world.queue_max <= Duration::from_millis(queue_ms_max), "{rate} {rtt_us}: {:?}", world.queue_max);
+    }
+}
+
+#[test]
+fn a_slow_peer_and_a_fast_one_are_both_full() {
+    let slow = PeerSpec { path_rate: Some(mbit(5)), ..PeerSpec::one(1, 20_000) };
+    let fast = PeerSpec { path_rate: Some(mbit(100)), ..PeerSpec::one(1, 20_000) };
+    let mut world = World::new(Discipline::DeficitRoundRobin, mbit(1_000), &[slow, fast]);
+    world.run_until_ms(5_000);
+    world.reset();
+    world.run_until_ms(35_000);
+    println!("slow {} fast {} queue {:?}", world.delivered[0], world.delivered[1], world.queue_max);
+    assert!(world.delivered[0] >= mbit(5) * 30 * 97 / 100, "{}", world.delivered[0]);
+    assert!(world.delivered[1] >= mbit(100) * 30 * 97 / 100, "{}", world.delivered[1]);
+    // The slow peer's own path holds a little more while its window has headroom.
+    assert!(world.queue_max <= Duration::from_millis(130), "{:?}", world.queue_max);
+}
+
+#[test]
+fn two_kbit_per_second_work() {
+    let spec = PeerSpec { request_bytes: 16 * 1024, requests: 2, ..PeerSpec::one(1, 1_200_000) };
+    let mut world = World::new(Discipline::DeficitRoundRobin, 250, &[spec]);
+    world.run_until_ms(120_000);
+    world.reset();
+    world.run_until_ms(1_120_000);
+    println!("2 kbit/s: {}‰, queue {:?}", world.utilisation(), world.queue_max);
+    assert!(world.utilisation() >= 900, "{}", world.utilisation());
+    assert!(world.queue_max <= Duration::from_secs(5), "{:?}", world.queue_max);
+}
+
+#[test]
+fn a_change_of_rate_is_found_in_seconds() {
+    let mut world =
+        World::new(Discipline::DeficitRoundRobin, mbit(100), &[PeerSpec { requests: 64, ..PeerSpec::one(1, 20_000) }]);
+    world.change_rate_at(15, mbit(20));
+    world.change_rate_at(30, mbit(100));
+    world.run_until_ms(19_000);
+    world.reset();
+    world.run_until_ms(29_000);
+    println!("down: {}‰, queue {:?}", world.utilisation(), world.queue_max);
+    assert!(world.utilisation() >= 970 && world.queue_max <= Duration::from_millis(60), "{:?}", world.queue_max);
+    world.run_until_ms(33_000);
+    world.reset();
+    world.run_until_ms(43_000);
+    println!("up: {}‰, queue {:?}", world.utilisation(), world.queue_max);
+    assert!(world.utilisation() >= 970, "{}", world.utilisation());
+}
+
+#[test]
+fn far_and_near_peers_share_equally() {
+    let peers =
+        [PeerSpec { requests: 64, ..PeerSpec::one(1, 1_000) }, PeerSpec { requests: 64, ..PeerSpec::one(2, 100_000) }];
+    let mut world = World::new(Discipline::DeficitRoundRobin, mbit(100), &peers);
+    world.run_until_ms(10_000);
+    world.reset();
+    world.run_until_ms(40_000);
+    println!("far and near: {}‰ near, use {}‰, queue {:?}", world.share(0), world.utilisation(), world.queue_max);
+    assert!((400..=600).contains(&world.share(0)), "{}", world.share(0));
+    assert!(world.utilisation() >= 950, "{}", world.utilisation());
+}
+
+#[test]
+fn classes_share_by_weight_and_none_starves() {
+    let class = |class| PeerSpec { class, ..PeerSpec::one(1, 5_000) };
+    let peers = [class(TrafficClass::Interactive), class(TrafficClass::Public), class(TrafficClass::Bulk)];
+    let mut world = World::new(Discipline::DeficitRoundRobin, mbit(50), &peers);
+    world.run_until_ms(5_000);
+    world.reset();
+    world.run_until_ms(35_000);
+    let shares = [world.share(0), world.share(1), world.share(2)];
+    println!("classes {shares:?} gaps {:?}", world.gap_max);
+    assert!(shares[0].abs_diff(615) < 100 && shares[1].abs_diff(308) < 80 && shares[2].abs_diff(77) < 80, "{shares:?}");
+    assert!(world.gap_max.iter().all(|gap| *gap < Duration::from_secs(2)));
+}
