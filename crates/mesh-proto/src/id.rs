@@ -122,6 +122,15 @@ id_32! {
     LineId
 }
 
+impl ContentId {
+    /// What to ask strangers for instead of the id itself: who holds the content knows this, who does not learns
+    /// nothing that would let them fetch it.
+    #[must_use]
+    pub fn discovery_key(&self) -> [u8; 32] {
+        blake3::derive_key("mesh 1 content discovery", &self.0)
+    }
+}
+
 /// Correlates a command of the brain with its one answer. Unique within one process of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
 pub struct CommandId(pub u64);

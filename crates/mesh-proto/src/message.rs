@@ -89,6 +89,25 @@ pub struct Holdings {
     pub extensions: Extensions,
 }
 
+/// Asks whether the receiver holds any of the content with this discovery key, without naming the content: for tickets
+/// that name no peer. Only a receiver that holds some of it, and would give it, answers, with [`Found`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct Find {
+    /// The content's [`discovery_key`](ContentId::discovery_key).
+    pub key: [u8; 32],
+    /// Room for later.
+    pub extensions: Extensions,
+}
+
+/// Answers [`Find`]: ask me.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct Found {
+    /// The key asked for.
+    pub key: [u8; 32],
+    /// Room for later.
+    pub extensions: Extensions,
+}
+
 /// Asks whether the receiver holds a content, and to be told of changes until the connection ends or `Uninterested`.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 pub struct HaveRequest {
@@ -278,6 +297,8 @@ messages! {
     18 DialMe,
     20 Bye,
     22 Unsupported,
+    24 Find,
+    26 Found,
     31 Want,
     33 ParcelOffer,
 }

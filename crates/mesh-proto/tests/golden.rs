@@ -6,8 +6,8 @@ use mesh_proto::bulk::{GetterFrame, Packing, RefuseReason, SourceFrame, SpanRequ
 use mesh_proto::codec;
 use mesh_proto::extensions::{Extension, Extensions};
 use mesh_proto::message::{
-    Bye, DialMe, Frame, Have, HaveRequest, Hello, Holding, Holdings, Message, PageReply, PageRequest, ParcelOffer,
-    RecordList, Records, RecordsWanted, Summary, Uninterested, Unsupported, Want,
+    Bye, DialMe, Find, Found, Frame, Have, HaveRequest, Hello, Holding, Holdings, Message, PageReply, PageRequest,
+    ParcelOffer, RecordList, Records, RecordsWanted, Summary, Uninterested, Unsupported, Want,
 };
 use mesh_proto::record::{
     Access, CatalogueEntry, ContentKind, Membership, NodeCertificate, NodeRecord, Record, RecordKind, RecordName,
@@ -73,6 +73,8 @@ fn messages() -> Vec<Message> {
         Message::DialMe(DialMe { addresses: vec!["/ip4/10.0.0.1/tcp/4340".into()], extensions: none() }),
         Message::Bye(Bye { reason: "stopping".into(), extensions: none() }),
         Message::Unsupported(Unsupported { message: 31, extension: Some(5), extensions: none() }),
+        Message::Find(Find { key: content().discovery_key(), extensions: none() }),
+        Message::Found(Found { key: content().discovery_key(), extensions: none() }),
         Message::Want(Want {
             content: content(),
             chunks: vec![ChunkRange { start: 0, count: 9 }],
@@ -272,7 +274,7 @@ fn the_largest_legitimate_messages_pass_their_limits() {
 
 proptest! {
     #[test]
-    fn flipped_bytes_decode_or_fail_but_never_panic(which in 0usize..16, at in any::<prop::sample::Index>(), bit in 0u8..8) {
+    fn flipped_bytes_decode_or_fail_but_never_panic(which in 0usize..18, at in any::<prop::sample::Index>(), bit in 0u8..8) {
         let mut frame = messages()[which].encode_frame();
         let at = at.index(frame.len());
         frame[at] ^= 1 << bit;
