@@ -1,0 +1,36 @@
+//! The brain of a Mesh node: whom to dial, trust, ask, serve and tell; when to retry. Pure: no clock, socket, disk,
+//! thread, private key or hidden randomness.
+//!
+//! Start at [`Node`]: a driver feeds it [`Input`](mesh_proto::port::Input)s and carries out its
+//! [`Output`](mesh_proto::port::Output)s (see [`Machine`](mesh_proto::Machine) for the call order). It composes small
+//! parts, one concern each:
+//!
+//! | part | concern |
+//! |---|---|
+//! | [`peers`] | who can be reached, whom to dial when |
+//! | [`records`] | signed records: members, communities, the catalogue, who holds what |
+//! | [`transfer`] | fetching a content from everyone who has it |
+//! | [`serve`] | giving, by grants of the fair scheduler |
+//! | [`interest`] | who asked what we hold and is told when that changes |
+//! | [`contents`] | what is here and how it is treated |
+//!
+//! Invariant: the same configuration, seed and inputs give the same outputs, bit for bit.
+
+pub mod config;
+pub mod contents;
+mod context;
+mod count;
+pub mod interest;
+mod network;
+mod node;
+pub mod peers;
+pub mod records;
+pub mod serve;
+pub mod settings;
+mod show;
+pub mod transfer;
+mod user;
+
+pub use config::BrainConfig;
+pub use context::Context;
+pub use node::Node;

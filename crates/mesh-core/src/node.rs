@@ -1,0 +1,392 @@
+//! The node: composes the small machines and routes what happens to the one concerned.
+//!
+//! Read [`Node::handle`] first: it is the list of all that can happen.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use mesh_analytics::Counters;
+use mesh_fair::Discipline;
+use mesh_proto::port::net::LinkClass;
+use mesh_proto::port::store::{DiskUsage, Row, StoreCommand, StoreInput, StoredContent, Table};
+use mesh_proto::port::{Event, Input, KeysInput, NetCommand, Output, UserRequestId};
+use mesh_proto::{CommandId, ContentId, Machine, NodeId, Timestamp, WakeReason};
+
+use crate::Context;
+use crate::config::BrainConfig;
+use crate::contents::{Contents, Treatment};
+use crate::interest::Interests;
+use crate::peers::Peers;
+use crate::records::{Records, RecordsConfig};
+use crate::serve::Serving;
+use crate::settings::Settings;
+use crate::transfer::{Around, Transfers};
+
+/// A command whose answer ends a person's request.
+#[derive(Debug, Clone)]
+pub(crate) enum Pending {
+    /// A share is being hashed.
+    Share { request: UserRequestId, path: String, treatment: Treatment },
+    /// A shared content's row is being written.
+    ShareRow { request: UserRequestId, content: ContentId },
+    /// A removal, dial or other plain request.
+    Plain { request: UserRequestId },
+    /// A content is hashed again.
+    Verify { request: UserRequestId, content: ContentId },
+    /// A finished transfer's rows are being written.
+    Complete { report: Box<mesh_proto::port::view::GetReport> },
+    /// The disk's figures, for a person.
+    Doctor { request: UserRequestId },
+    /// A removal by collection; nothing to tell.
+    Quiet,
+}
+
+/// The brain of a node. See the module.
+#[derive(Debug)]
+pub struct Node {
+    pub(crate) ctx: Context,
+    pub(crate) config: BrainConfig,
+    pub(crate) opened: bool,
+    pub(crate) own_keys: OwnKeys,
+    pub(crate) listening: BTreeSet<String>,
+    pub(crate) listen_failures: BTreeMap<String, String>,
+    pub(crate) repairs: Vec<String>,
+    pub(crate) found_by_mdns: u64,
+    pub(crate) peers: Peers,
+    pub(crate) records: Records,
+    pub(crate) contents: Contents,
+    pub(crate) transfers: Transfers,
+    pub(crate) serving: Serving,
+    pub(crate) interests: Interests,
+    pub(crate) settings: Settings,
+    pub(crate) counters: Counters,
+    pub(crate) pending: BTreeMap<CommandId, Pending>,
+    /// Manifest pages being read for peers.
+    pub(crate) pages_for_peers: BTreeMap<CommandId, (NodeId, ContentId, mesh_proto::PageId)>,
+    /// Requests that came before the store was open.
+    pub(crate) early: Vec<(UserRequestId, mesh_proto::port::UserCommand)>,
+    pub(crate) usage: DiskUsage,
+    counters_saved: Timestamp,
+    counters_dirty: bool,
+}
+
+/// Public keys of this node.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OwnKeys {
+    pub(crate) member: Option<[u8; 32]>,
+    pub(crate) communities: Vec<[u8; 32]>,
+}
+
+/// Counters are kept across restarts, written at most so often.
+const COUNTERS_EVERY: Duration = Duration::from_secs(60);
+
+impl Node {
+    /// A brain that has seen nothing yet. All its randomness comes from `seed`.
+    #[must_use]
+    pub fn new(config: BrainConfig, seed: [u8; 32]) -> Self {
+        let discipline = config.discipline.parse().unwrap_or(Discipline::DeficitRoundRobin);
+        let records = Records::new(RecordsConfig {
+            node_name: config.node_name.clone(),
+            agent: config.agent.clone(),
+            gossip_interval_ms: config.gossip_interval_ms,
+        });
+        Self {
+            ctx: Context::new(seed),
+            opened: false,
+            own_keys: OwnKeys::default(),
+            listening: BTreeSet::new(),
+            listen_failures: BTreeMap::new(),
+            repairs: Vec::new(),
+            found_by_mdns: 0,
+            peers: Peers::new(&config.seeds),
+            records,
+            contents: Contents::default(),
+            transfers: Transfers::new(),
+            serving: Serving::new(discipline, Timestamp::ZERO),
+            interests: Interests::default(),
+            settings: Settings::from_config(&config),
+            counters: Counters::default(),
+            pending: BTreeMap::new(),
+            pages_for_peers: BTreeMap::new(),
+            early: Vec::new(),
+            usage: DiskUsage::default(),
+            counters_saved: Timestamp::ZERO,
+            counters_dirty: false,
+            config,
+        }
+    }
+
+    fn on_keys(&mut self, input: &KeysInput) {
+        if let KeysInput::Loaded { node, member, communities } = input {
+            self.ctx.node = NodeId(*node);
+            self.own_keys = OwnKeys { member: *member, communities: communities.clone() };
+            return;
+        }
+        self.records.on_keys(&mut self.ctx, input);
+    }
+
+    /// The store is open: everything kept comes in at once.
+    fn on_opened(&mut self, rows: &[Row], contents: &[StoredContent], repairs: &[String]) {
+        self.opened = true;
+        self.repairs = repairs.to_vec();
+        let by_id: BTreeMap<ContentId, &StoredContent> =
+            contents.iter().map(|stored| (stored.content, stored)).collect();
+        let mut treatments: BTreeMap<ContentId, Treatment> =
+            rows.iter().filter(|row| row.table == Table::Treatment).filter_map(Treatment::from_row).collect();
+        for stored in contents.iter().filter(|stored| stored.complete) {
+            let treatment = treatments.remove(&stored.content);
+            let treatment = treatment.unwrap_or_else(|| Treatment::of_unknown(&stored.path));
+            self.contents.add(stored.clone(), treatment);
+        }
+        for row in rows {
+            match row.table {
+                Table::Record => self.records.load_row(row),
+                Table::Peer => self.peers.load_row(row),
+                Table::Setting => self.load_setting(row),
+                Table::Treatment | Table::Transfer => {}
+            }
+        }
+        let OwnKeys { member, communities } = self.own_keys.clone();
+        let node = self.ctx.node.0;
+        self.records.on_keys_loaded(&mut self.ctx, node, member, &communities);
+        self.settings.apply(&self.ctx, &mut self.serving, &mut self.transfers);
+        let mut around = Around { peers: &mut self.peers, records: &self.records };
+        for row in rows.iter().filter(|row| row.table == Table::Transfer) {
+            let content = <[u8; 32]>::try_from(row.key.as_slice()).ok().map(ContentId);
+            let stored = content.and_then(|content| by_id.get(&content).copied());
+            self.transfers.load_row(&mut self.ctx, row, stored.filter(|stored| !stored.complete), &mut around);
+        }
+        self.list_again();
+        let interval_ms = self.config.ping_interval_ms;
+        self.ctx.net(NetCommand::SetPingInterval { interval_ms });
+        for repair in &self.repairs {
+            let message = format!("the store was repaired: {repair}");
+            self.ctx.report(Event::Warning { message });
+        }
+        self.ask_usage(None);
+        let (node, contents) = (self.ctx.node, self.contents.len() as u64);
+        self.ctx.report(Event::Ready { node, contents });
+        for (request, command) in std::mem::take(&mut self.early) {
+            self.on_user(request, command);
+        }
+    }
+
+    /// Says again what is listed and held: the catalogue entries are kept, the digest is not.
+    fn list_again(&mut self) {
+        let listed: Vec<ContentId> = self.contents.all().map(|content| content.stored.content).collect();
+        for content in listed {
+            self.records.set_holding(&mut self.ctx, content, true);
+        }
+    }
+
+    fn load_setting(&mut self, row: &Row) {
+        match row.key.as_slice() {
+            b"counters" => {
+                if let Ok(counters) = Counters::decode(&row.value) {
+                    self.counters.merge(&counters);
+                }
+            }
+            _ => self.settings.load_row(row),
+        }
+    }
+
+    pub(crate) fn ask_usage(&mut self, request: Option<UserRequestId>) {
+        let command = self.ctx.command_id();
+        if let Some(request) = request {
+            self.pending.insert(command, Pending::Doctor { request });
+        }
+        self.ctx.store(StoreCommand::Usage { command });
+    }
+
+    fn on_store(&mut self, input: StoreInput) {
+        if self.transfers.on_store(&mut self.ctx, &input) {
+            return;
+        }
+        match input {
+            StoreInput::Opened { rows, contents, repairs } => self.on_opened(&rows, &contents, &repairs),
+            StoreInput::Progress { command, done_bytes, total_bytes } => {
+                if let Some(Pending::Share { path, .. }) = self.pending.get(&command) {
+                    let path = path.clone();
+                    self.ctx.report(Event::ShareProgress { path, done_bytes, total_bytes });
+                }
+            }
+            StoreInput::Shared { command, result } => self.on_shared(command, result),
+            StoreInput::Done { command, result } => {
+                if !self.records.on_store_done(&mut self.ctx, command, &result) {
+                    self.on_done(command, &result);
+                }
+            }
+            StoreInput::Verified { command, result } => self.on_verified(command, result),
+            StoreInput::Usage { command, usage } => {
+                self.usage = usage;
+                if let Some(Pending::Doctor { request }) = self.pending.remove(&command) {
+                    self.reply_doctor(request);
+                }
+            }
+            StoreInput::PageRead { command, bytes } => self.on_page_for_peer(command, bytes),
+            StoreInput::Changed { content, why } => self.on_changed(content, why),
+            StoreInput::Receiving { .. }
+            | StoreInput::ListingChecked { .. }
+            | StoreInput::PagePut { .. }
+            | StoreInput::Finished { .. } => {}
+        }
+    }
+
+    pub(crate) fn on_changed(&mut self, content: ContentId, why: String) {
+        let Some(known) = self.contents.find_mut(content) else { return };
+        if known.changed.is_none() {
+            known.changed = Some(why.clone());
+            self.records.set_holding(&mut self.ctx, content, false);
+            self.interests.changed(&self.ctx, content, true);
+            self.ctx.report(Event::ContentChanged { content, why });
+        }
+    }
+
+    /// What follows from everything that was handled: dials, requests, grants, news.
+    fn run(&mut self) {
+        if !self.opened {
+            return;
+        }
+        for node in self.records.take_new_nodes() {
+            let addresses = self.records.addresses_of(node).to_vec();
+            self.peers.learn(node, &addresses, "gossip");
+            self.peers.be_polite(&self.ctx, node);
+        }
+        self.records.on_tick(&mut self.ctx);
+        self.peers.run(&mut self.ctx);
+        let mut around = Around { peers: &mut self.peers, records: &self.records };
+        self.transfers.run(&mut self.ctx, &mut around);
+        self.take_completed();
+        self.end_seeding();
+        if self.records.take_changed() {
+            self.recheck_access();
+        }
+        self.tell_interested();
+        self.serving.run(&mut self.ctx);
+        self.count();
+        self.save_counters();
+    }
+
+    /// A transfer's files are under their final name: keep how they are treated, end the transfer, tell people.
+    fn take_completed(&mut self) {
+        for completed in self.transfers.take_completed() {
+            let content = completed.stored.content;
+            let seed_until = match completed.order.seed_seconds {
+                None => mesh_proto::UnixMs(0),
+                Some(seconds) => self.ctx.unix().after(Duration::from_secs(seconds)),
+            };
+            let treatment = Treatment {
+                name: completed.order.name.clone(),
+                access: completed.order.access.clone(),
+                listed: false,
+                tags: Vec::new(),
+                pinned: false,
+                added: self.ctx.unix(),
+                seed_until,
+                ticket: completed.order.ticket.clone(),
+            };
+            let kept = self.contents.find(content).map(|known| known.treatment.clone());
+            let treatment = kept.filter(|_| completed.repair).unwrap_or(treatment);
+            let command = self.ctx.command_id();
+            let report = Box::new(completed.report);
+            self.pending.insert(command, Pending::Complete { report });
+            let put = vec![treatment.row(content)];
+            let delete = vec![crate::transfer::transfer_key(content)];
+            self.ctx.store(StoreCommand::Write { command, put, delete });
+            self.contents.add(completed.stored, treatment);
+            self.records.set_holding(&mut self.ctx, content, true);
+            self.interests.changed(&self.ctx, content, true);
+            self.collect_over_quota(Some(content));
+        }
+    }
+
+    /// Contents whose time of seeding is over are no longer offered.
+    fn end_seeding(&mut self) {
+        for content in self.contents.take_ended(self.ctx.unix()) {
+            self.records.set_holding(&mut self.ctx, content, false);
+            self.interests.changed(&self.ctx, content, true);
+        }
+    }
+
+    /// Moves what the parts counted into the counters, by link class.
+    fn count(&mut self) {
+        let received = std::mem::take(&mut self.transfers.received);
+        let receipted = std::mem::take(&mut self.serving.receipted);
+        for (node, bytes) in received {
+            let class = self.class_of(node);
+            crate::count::received(&mut self.counters, class, bytes);
+            self.counters_dirty = true;
+            if let Some(peer) = self.peers.peer_mut(node) {
+                peer.received_bytes += bytes;
+            }
+        }
+        for (node, bytes) in receipted {
+            let class = self.class_of(node);
+            crate::count::sent(&mut self.counters, class, bytes);
+            self.counters_dirty = true;
+            if let Some(peer) = self.peers.peer_mut(node) {
+                peer.sent_bytes += bytes;
+            }
+        }
+        crate::count::events(&mut self.counters, &mut self.transfers, &mut self.serving);
+    }
+
+    pub(crate) fn class_of(&self, node: NodeId) -> LinkClass {
+        self.peers.peer(node).and_then(|peer| peer.class()).unwrap_or(LinkClass::Farther)
+    }
+
+    fn save_counters(&mut self) {
+        if !self.counters_dirty || self.ctx.now < self.counters_saved.after(COUNTERS_EVERY) {
+            return;
+        }
+        (self.counters_dirty, self.counters_saved) = (false, self.ctx.now);
+        let row = Row { table: Table::Setting, key: b"counters".to_vec(), value: self.counters.encode() };
+        let command = self.ctx.command_id();
+        self.ctx.store(StoreCommand::Write { command, put: vec![row], delete: Vec::new() });
+    }
+
+    fn counters_deadline(&self) -> Option<(Timestamp, WakeReason)> {
+        self.counters_dirty.then(|| (self.counters_saved.after(COUNTERS_EVERY), "keep the counters"))
+    }
+}
+
+impl Machine for Node {
+    type Input = Input;
+    type Output = Output;
+
+    fn handle(&mut self, now: Timestamp, input: Input) {
+        debug_assert!(self.ctx.is_drained(), "outputs must be drained before the next input");
+        self.ctx.now = now;
+        match input {
+            Input::Net(input) => self.on_net(input),
+            Input::Store(input) => self.on_store(input),
+            Input::Keys(input) => self.on_keys(&input),
+            Input::User { request, command } if !self.opened => self.early.push((request, command)),
+            Input::User { request, command } => self.on_user(request, command),
+            Input::Clock { unix, trusted } => self.ctx.set_clock(unix, trusted),
+            Input::Tick => {}
+        }
+        self.run();
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.ctx.pop()
+    }
+
+    fn poll_timeout(&self) -> Option<(Timestamp, WakeReason)> {
+        if !self.opened {
+            return None;
+        }
+        [
+            self.peers.deadline(&self.ctx),
+            self.records.deadline(),
+            self.transfers.deadline(&self.ctx),
+            self.serving.deadline(),
+            self.interests.deadline(),
+            self.counters_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+}

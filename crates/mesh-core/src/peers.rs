@@ -1,0 +1,409 @@
+//! Who can be reached and where; whom to dial, and when to try again.
+//!
+//! A peer is dialled because it is a static seed, because somebody needs it (a transfer, a ticket), or to keep some
+//! connections with the neighbourhood. Failures back off from one second to five minutes. Any byte received is proof
+//! of life; nothing else is proof of death than an ended connection.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use bincode::{Decode, Encode};
+use mesh_proto::address::{bare, node_of};
+use mesh_proto::codec;
+use mesh_proto::limits::{ADDRESSES_PER_NODE_MAX, NODES_KNOWN_MAX};
+use mesh_proto::port::net::LinkClass;
+use mesh_proto::port::store::{Row, StoreCommand, Table};
+use mesh_proto::port::{Event, Failure, NetCommand};
+use mesh_proto::{CommandId, ConnectionId, NodeId, Timestamp, WakeReason};
+
+use crate::Context;
+
+/// Connections the node opens by itself to keep in touch; needed peers and those who dial us come on top.
+const CONNECTIONS_WANTED: usize = 24;
+/// Dials under way at once.
+const DIALS_MAX: usize = 8;
+const BACKOFF_MIN: Duration = Duration::from_secs(1);
+const BACKOFF_MAX: Duration = Duration::from_secs(300);
+/// A seed is the only way in where multicast is blocked, so it is tried more often.
+const SEED_BACKOFF_MAX: Duration = Duration::from_secs(15);
+/// The node with the greater id waits so long before it dials, so that two that find each other do not both dial.
+const POLITENESS: Duration = Duration::from_millis(400);
+/// Peers remembered across restarts.
+const REMEMBERED_MAX: usize = 256;
+
+/// A connection that stands.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// Which.
+    pub id: ConnectionId,
+    /// Where the peer is.
+    pub address: String,
+    /// What the path looks like.
+    pub class: LinkClass,
+}
+
+/// What is known of one peer.
+#[derive(Debug, Clone, Default)]
+pub struct Peer {
+    /// Connections that stand, oldest first.
+    pub connections: Vec<Connection>,
+    /// Where it may be reached, best first.
+    pub addresses: Vec<String>,
+    /// How it was first heard of.
+    pub found_by: &'static str,
+    /// The last round trip measured, in microseconds.
+    pub rtt_us: Option<u64>,
+    /// Bytes per second received from it while it served us.
+    pub goodput_bytes_per_s: Option<u64>,
+    /// Bytes sent to it, as receipted.
+    pub sent_bytes: u64,
+    /// Content bytes received from it.
+    pub received_bytes: u64,
+    needed: bool,
+    seed: bool,
+    dialling: bool,
+    failures: u32,
+    not_before: Timestamp,
+}
+
+/// A peer as it is remembered across restarts.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+struct Remembered {
+    addresses: Vec<String>,
+    last_connected_unix_ms: u64,
+}
+
+/// A static address whose node is not known yet.
+#[derive(Debug, Clone)]
+struct SeedAddress {
+    address: String,
+    node: Option<NodeId>,
+    dialling: bool,
+    failures: u32,
+    not_before: Timestamp,
+}
+
+/// The table of peers. See the module.
+#[derive(Debug, Default)]
+pub struct Peers {
+    peers: BTreeMap<NodeId, Peer>,
+    seeds: Vec<SeedAddress>,
+    dials: BTreeMap<CommandId, Option<NodeId>>,
+    seed_dials: BTreeMap<CommandId, usize>,
+    remembered: BTreeSet<NodeId>,
+    dial_failures: u64,
+}
+
+impl Peers {
+    /// A table that will dial these addresses.
+    #[must_use]
+    pub fn new(seeds: &[String]) -> Self {
+        let mut peers = Self::default();
+        for address in seeds {
+            peers.add_seed(address);
+        }
+        peers
+    }
+
+    /// Takes a peer remembered from an earlier run.
+    pub fn load_row(&mut self, row: &Row) {
+        let Ok(key) = <[u8; 32]>::try_from(row.key.as_slice()) else { return };
+        let Ok(remembered) = codec::decode::<Remembered, 65_536>(&row.value) else { return };
+        self.remembered.insert(NodeId(key));
+        self.learn(NodeId(key), &remembered.addresses, "remembered");
+    }
+
+    /// Notes that a node may be reachable at these addresses.
+    pub fn learn(&mut self, node: NodeId, addresses: &[String], found_by: &'static str) {
+        if !self.peers.contains_key(&node) && self.peers.len() >= NODES_KNOWN_MAX {
+            return;
+        }
+        let peer = self.peers.entry(node).or_default();
+        if peer.found_by.is_empty() {
+            peer.found_by = found_by;
+        }
+        for address in addresses {
+            let address = bare(address);
+            if !peer.addresses.iter().any(|known| known == address) {
+                peer.addresses.push(address.to_owned());
+                // News of an address is a reason to try at once, whatever failed before.
+                peer.not_before = Timestamp::ZERO;
+            }
+        }
+        let excess = peer.addresses.len().saturating_sub(ADDRESSES_PER_NODE_MAX);
+        peer.addresses.drain(..excess);
+    }
+
+    /// Puts off dialling a newly found node a little if it is the one to dial first.
+    pub fn be_polite(&mut self, ctx: &Context, node: NodeId) {
+        if let Some(peer) = self.peers.get_mut(&node)
+            && ctx.node > node
+            && !peer.needed
+            && peer.connections.is_empty()
+        {
+            peer.not_before = peer.not_before.max(ctx.now.after(POLITENESS));
+        }
+    }
+
+    /// Somebody needs this peer: it is dialled whatever the number of connections. `false` takes it back.
+    pub fn set_needed(&mut self, node: NodeId, needed: bool) {
+        if let Some(peer) = self.peers.get_mut(&node) {
+            if needed && !peer.needed {
+                peer.not_before = Timestamp::ZERO;
+            }
+            peer.needed = needed;
+        }
+    }
+
+    /// Adds a static address. If it names its node, that node is dialled like any needed peer; else whoever answers.
+    pub fn add_seed(&mut self, address: &str) {
+        if let Some(node) = node_of(address) {
+            self.learn(node, &[address.to_owned()], "seed");
+            self.set_needed(node, true);
+        } else if !self.seeds.iter().any(|seed| seed.address == address) {
+            let address = address.to_owned();
+            self.seeds.push(SeedAddress {
+                address,
+                node: None,
+                dialling: false,
+                failures: 0,
+                not_before: Timestamp::ZERO,
+            });
+        }
+    }
+
+    /// A connection stands. Returns whether it is the first with this peer.
+    pub fn on_connected(&mut self, ctx: &mut Context, node: NodeId, connection: Connection, dialled: bool) -> bool {
+        let address = connection.address.clone();
+        let peer = self.peers.entry(node).or_default();
+        peer.connections.push(connection);
+        peer.failures = 0;
+        if peer.found_by.is_empty() {
+            peer.found_by = "it dialled";
+        }
+        if dialled {
+            peer.addresses.retain(|known| known != &address);
+            peer.addresses.insert(0, address);
+            peer.addresses.truncate(ADDRESSES_PER_NODE_MAX);
+            self.remember(ctx, node);
+        }
+        self.peers.get(&node).is_some_and(|peer| peer.connections.len() == 1)
+    }
+
+    fn remember(&mut self, ctx: &mut Context, node: NodeId) {
+        let Some(peer) = self.peers.get(&node) else { return };
+        if !self.remembered.contains(&node) && self.remembered.len() >= REMEMBERED_MAX {
+            return;
+        }
+        self.remembered.insert(node);
+        let remembered = Remembered { addresses: peer.addresses.clone(), last_connected_unix_ms: ctx.unix().0 };
+        let row = Row { table: Table::Peer, key: node.0.to_vec(), value: codec::encode(&remembered) };
+        let command = ctx.command_id();
+        ctx.store(StoreCommand::Write { command, put: vec![row], delete: Vec::new() });
+    }
+
+    /// A connection ended. Returns whether it was the last with this peer.
+    pub fn on_disconnected(&mut self, ctx: &Context, node: NodeId, connection: ConnectionId) -> bool {
+        let Some(peer) = self.peers.get_mut(&node) else { return false };
+        peer.connections.retain(|standing| standing.id != connection);
+        peer.not_before = ctx.now.after(BACKOFF_MIN);
+        let gone = peer.connections.is_empty();
+        if gone {
+            for seed in self.seeds.iter_mut().filter(|seed| seed.node == Some(node)) {
+                seed.not_before = ctx.now.after(BACKOFF_MIN);
+            }
+        }
+        gone
+    }
+
+    /// A dial was answered. Returns whether it was one of ours.
+    pub fn on_dialled(&mut self, ctx: &Context, command: CommandId, result: &Result<NodeId, Failure>) -> bool {
+        if let Some(index) = self.seed_dials.remove(&command) {
+            let seed = &mut self.seeds[index];
+            seed.dialling = false;
+            match result {
+                Ok(node) => {
+                    (seed.node, seed.failures) = (Some(*node), 0);
+                    if let Some(peer) = self.peers.get_mut(node) {
+                        peer.seed = true;
+                        peer.found_by = "seed";
+                    }
+                }
+                Err(_) => {
+                    self.dial_failures += 1;
+                    seed.failures += 1;
+                    seed.not_before = ctx.now.after(backoff(seed.failures, SEED_BACKOFF_MAX));
+                }
+            }
+            return true;
+        }
+        let Some(node) = self.dials.remove(&command) else { return false };
+        if let Some(peer) = node.and_then(|node| self.peers.get_mut(&node)) {
+            peer.dialling = false;
+            if result.is_err() {
+                self.dial_failures += 1;
+                peer.failures += 1;
+                let longest = if peer.needed { SEED_BACKOFF_MAX } else { BACKOFF_MAX };
+                peer.not_before = ctx.now.after(backoff(peer.failures, longest));
+            }
+        }
+        true
+    }
+
+    /// A round trip was measured.
+    pub fn on_rtt(&mut self, node: NodeId, rtt_us: u64) {
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.rtt_us = Some(rtt_us);
+        }
+    }
+
+    /// Opens what should be open and is due.
+    pub fn run(&mut self, ctx: &mut Context) {
+        self.dial_seeds(ctx);
+        let connected = self.connected().count();
+        let mut room = CONNECTIONS_WANTED.saturating_sub(connected + self.dials.len());
+        let due: Vec<NodeId> = self
+            .peers
+            .iter()
+            .filter(|(node, peer)| **node != ctx.node && peer.is_due(ctx.now))
+            .map(|(node, _)| *node)
+            .collect();
+        for node in due {
+            if self.dials.len() >= DIALS_MAX {
+                break;
+            }
+            let Some(peer) = self.peers.get_mut(&node) else { continue };
+            if !peer.needed && room == 0 {
+                continue;
+            }
+            room = room.saturating_sub(1);
+            peer.dialling = true;
+            let addresses = peer.addresses.clone();
+            let command = ctx.command_id();
+            self.dials.insert(command, Some(node));
+            ctx.net(NetCommand::Dial { command, node: Some(node), addresses });
+        }
+    }
+
+    fn dial_seeds(&mut self, ctx: &mut Context) {
+        for (index, seed) in self.seeds.iter_mut().enumerate() {
+            let connected = seed.node.is_some_and(|node| {
+                node == ctx.node || self.peers.get(&node).is_some_and(|peer| !peer.connections.is_empty())
+            });
+            if connected || seed.dialling || seed.not_before > ctx.now {
+                continue;
+            }
+            seed.dialling = true;
+            let command = ctx.command_id();
+            self.seed_dials.insert(command, index);
+            ctx.net(NetCommand::Dial { command, node: None, addresses: vec![seed.address.clone()] });
+        }
+    }
+
+    /// When a dial falls due.
+    #[must_use]
+    pub fn deadline(&self, ctx: &Context) -> Option<(Timestamp, WakeReason)> {
+        let has_room = self.connected().count() + self.dials.len() < CONNECTIONS_WANTED;
+        let can_dial = self.dials.len() < DIALS_MAX;
+        let peers = self
+            .peers
+            .iter()
+            .filter(|(node, peer)| can_dial && **node != ctx.node && peer.is_dialable() && (peer.needed || has_room))
+            .map(|(_, peer)| peer.not_before);
+        let seeds = self
+            .seeds
+            .iter()
+            .filter(|seed| {
+                let connected = seed.node.is_some_and(|node| {
+                    node == ctx.node || self.peers.get(&node).is_some_and(|peer| !peer.connections.is_empty())
+                });
+                !seed.dialling && !connected
+            })
+            .map(|seed| seed.not_before);
+        peers.chain(seeds).min().map(|at| (at, "dial a peer"))
+    }
+
+    /// One peer.
+    #[must_use]
+    pub fn peer(&self, node: NodeId) -> Option<&Peer> {
+        self.peers.get(&node)
+    }
+
+    /// One peer, to count on.
+    pub fn peer_mut(&mut self, node: NodeId) -> Option<&mut Peer> {
+        self.peers.get_mut(&node)
+    }
+
+    /// All peers known.
+    pub fn all(&self) -> impl Iterator<Item = (NodeId, &Peer)> {
+        self.peers.iter().map(|(node, peer)| (*node, peer))
+    }
+
+    /// Peers with a connection.
+    pub fn connected(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.peers.iter().filter(|(_, peer)| !peer.connections.is_empty()).map(|(node, _)| *node)
+    }
+
+    /// Whether a connection with it stands.
+    #[must_use]
+    pub fn is_connected(&self, node: NodeId) -> bool {
+        self.peers.get(&node).is_some_and(|peer| !peer.connections.is_empty())
+    }
+
+    /// Static addresses nobody answered at so far.
+    pub fn silent_seeds(&self) -> impl Iterator<Item = &str> {
+        self.seeds.iter().filter(|seed| seed.node.is_none() && seed.failures > 0).map(|seed| seed.address.as_str())
+    }
+
+    /// Dials that failed since the start.
+    #[must_use]
+    pub fn dial_failures(&self) -> u64 {
+        self.dial_failures
+    }
+
+    /// Tells of a peer's first or last connection.
+    pub fn report(&self, ctx: &mut Context, node: NodeId, ended: Option<String>) {
+        let event = match ended {
+            Some(why) => Event::PeerDisconnected { node, why },
+            None => {
+                let address = self.peer(node).and_then(|peer| peer.connections.first());
+                Event::PeerConnected { node, address: address.map(|at| at.address.clone()).unwrap_or_default() }
+            }
+        };
+        ctx.report(event);
+    }
+}
+
+impl Peer {
+    fn is_dialable(&self) -> bool {
+        self.connections.is_empty() && !self.dialling && !self.seed && !self.addresses.is_empty()
+    }
+
+    fn is_due(&self, now: Timestamp) -> bool {
+        self.is_dialable() && self.not_before <= now
+    }
+
+    /// The best class among its connections.
+    #[must_use]
+    pub fn class(&self) -> Option<LinkClass> {
+        self.connections.iter().map(|connection| connection.class).min()
+    }
+
+    /// Expected milliseconds per MiB: what a byte from there costs in time. Unmeasured links get their class's usual.
+    #[must_use]
+    pub fn cost_ms_per_mib(&self) -> Option<u64> {
+        let class = self.class()?;
+        let assumed = match class {
+            LinkClass::Loopback => 1,
+            LinkClass::SameSegment => 90,
+            LinkClass::Farther => 900,
+            LinkClass::Metered => 9_000,
+        };
+        let measured = self.goodput_bytes_per_s.filter(|rate| *rate > 0).map(|rate| (1_048_576_000 / rate).max(1));
+        Some(measured.unwrap_or(assumed) + self.rtt_us.unwrap_or(0) / 1000)
+    }
+}
+
+fn backoff(failures: u32, longest: Duration) -> Duration {
+    BACKOFF_MIN.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(longest)
+}

@@ -1,0 +1,194 @@
+//! Spreading records: news is passed on once, at once; now and then two nodes compare sums and even out what differs.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use mesh_proto::NodeId;
+use mesh_proto::extensions::Extensions;
+use mesh_proto::limits::{RECORD_NAMES_PER_MESSAGE_MAX, RECORDS_PER_MESSAGE_MAX};
+use mesh_proto::message::{Hello, Message, RecordList, Records as RecordsMessage, RecordsWanted, Summary};
+use mesh_proto::port::KeysCommand;
+use mesh_proto::record::{RecordName, Signed};
+
+use super::{Asked, Connected, PeerHello, Records};
+use crate::Context;
+
+/// Records of one peer that may wait for verification; what is more is asked for again later.
+const UNVERIFIED_MAX: usize = 1024;
+
+impl Records {
+    /// A peer's first connection: we say who we are, and begin to compare.
+    pub fn on_connected(&mut self, ctx: &mut Context, node: NodeId) {
+        self.connected.insert(node, Connected::default());
+        let hello = Hello {
+            agent: self.config.agent.clone(),
+            name: self.config.node_name.clone(),
+            credentials: self.own_credentials(ctx.node),
+            clock: ctx.unix(),
+            extensions: Extensions::default(),
+        };
+        ctx.send(node, Message::Hello(hello));
+        self.send_summary(ctx, node);
+        self.send_all_holdings(ctx, node);
+        self.plan_gossip(ctx);
+    }
+
+    /// A peer's last connection ended.
+    pub fn on_disconnected(&mut self, node: NodeId) {
+        self.connected.remove(&node);
+        if self.connected.is_empty() {
+            self.next_gossip = None;
+        }
+    }
+
+    fn plan_gossip(&mut self, ctx: &mut Context) {
+        let interval = self.config.gossip_interval_ms;
+        if interval > 0 && self.next_gossip.is_none_or(|at| at <= ctx.now) {
+            let wait_ms = interval / 2 + ctx.random_below(interval);
+            self.next_gossip = Some(ctx.now.after(Duration::from_millis(wait_ms)));
+        }
+    }
+
+    pub(super) fn gossip(&mut self, ctx: &mut Context) {
+        self.next_gossip = None;
+        let peers: Vec<NodeId> = self.connected.keys().copied().collect();
+        let pick = usize::try_from(ctx.random_below(peers.len() as u64)).unwrap_or(0);
+        if let Some(node) = peers.get(pick) {
+            self.send_summary(ctx, *node);
+            self.plan_gossip(ctx);
+        }
+    }
+
+    fn send_summary(&mut self, ctx: &mut Context, node: NodeId) {
+        let buckets = self.book.summary();
+        ctx.send(node, Message::Summary(Summary { buckets, extensions: Extensions::default() }));
+    }
+
+    pub(super) fn pass_on(&mut self, ctx: &mut Context, signed: &Signed, from: Option<NodeId>) {
+        for node in self.connected.keys().filter(|node| Some(**node) != from) {
+            let records = vec![signed.clone()];
+            ctx.send(*node, Message::Records(RecordsMessage { records, extensions: Extensions::default() }));
+        }
+    }
+
+    /// Returns whether the message was one of ours.
+    pub fn on_message(&mut self, ctx: &mut Context, node: NodeId, message: &Message) -> bool {
+        if self.is_liar(node) {
+            return matches!(message, Message::Records(_) | Message::Hello(_));
+        }
+        match message {
+            Message::Hello(hello) => self.on_hello(ctx, node, hello),
+            Message::Summary(summary) => self.on_summary(ctx, node, summary),
+            Message::RecordList(list) => self.on_list(ctx, node, list),
+            Message::RecordsWanted(wanted) => self.on_wanted(ctx, node, &wanted.names),
+            Message::Records(records) => self.on_records(ctx, node, records.records.clone()),
+            Message::Holdings(holdings) => self.on_holdings(node, holdings),
+            _ => return false,
+        }
+        true
+    }
+
+    fn on_hello(&mut self, ctx: &mut Context, node: NodeId, hello: &Hello) {
+        let skew = i128::from(hello.clock.0) - i128::from(ctx.unix().0);
+        let clock_skew_ms = i64::try_from(skew).unwrap_or(i64::MAX);
+        if let Some(peer) = self.connected.get_mut(&node) {
+            let (agent, name) = (hello.agent.clone(), hello.name.clone());
+            peer.hello = Some(PeerHello { agent, name, clock_skew_ms });
+        }
+        self.on_records(ctx, node, hello.credentials.clone());
+    }
+
+    fn on_summary(&mut self, ctx: &mut Context, node: NodeId, summary: &Summary) {
+        let own = self.book.summary();
+        let differing = own.iter().zip(&summary.buckets).enumerate().filter(|(_, (own, theirs))| own != theirs);
+        let buckets: BTreeSet<u8> = differing.filter_map(|(index, _)| u8::try_from(index).ok()).collect();
+        if !buckets.is_empty() {
+            self.send_list(ctx, node, buckets, true);
+        }
+    }
+
+    fn send_list(&mut self, ctx: &mut Context, node: NodeId, buckets: BTreeSet<u8>, answer: bool) {
+        // Whole buckets only: a bucket listed in part would look as if the rest were missing here.
+        let mut batch: (Vec<u8>, Vec<(RecordName, u64)>) = Default::default();
+        let mut batches = Vec::new();
+        for bucket in buckets {
+            let mut known: Vec<(RecordName, u64)> = self.book.in_buckets(&[bucket].into()).collect();
+            known.truncate(RECORD_NAMES_PER_MESSAGE_MAX);
+            if batch.1.len() + known.len() > RECORD_NAMES_PER_MESSAGE_MAX {
+                batches.push(std::mem::take(&mut batch));
+            }
+            batch.0.push(bucket);
+            batch.1.extend(known);
+        }
+        batches.push(batch);
+        for (buckets, known) in batches.into_iter().filter(|(buckets, _)| !buckets.is_empty()) {
+            let list = RecordList { buckets, known, answer, extensions: Extensions::default() };
+            ctx.send(node, Message::RecordList(list));
+        }
+    }
+
+    fn on_list(&mut self, ctx: &mut Context, node: NodeId, list: &RecordList) {
+        let lacking: Vec<RecordName> = list
+            .known
+            .iter()
+            .filter(|(name, version)| self.book.find(name).is_none_or(|known| known.record.version() < *version))
+            .map(|(name, _)| *name)
+            .collect();
+        for names in lacking.chunks(RECORD_NAMES_PER_MESSAGE_MAX) {
+            let wanted = RecordsWanted { names: names.to_vec(), extensions: Extensions::default() };
+            ctx.send(node, Message::RecordsWanted(wanted));
+        }
+        if list.answer {
+            self.send_list(ctx, node, list.buckets.iter().copied().collect(), false);
+        }
+    }
+
+    fn on_wanted(&mut self, ctx: &mut Context, node: NodeId, names: &[RecordName]) {
+        let found: Vec<Signed> =
+            names.iter().filter_map(|name| self.book.find(name)).map(|known| known.signed.clone()).collect();
+        for records in found.chunks(RECORDS_PER_MESSAGE_MAX) {
+            let records = records.to_vec();
+            ctx.send(node, Message::Records(RecordsMessage { records, extensions: Extensions::default() }));
+        }
+    }
+
+    fn on_records(&mut self, ctx: &mut Context, node: NodeId, records: Vec<Signed>) {
+        let Some(peer) = self.connected.get_mut(&node) else { return };
+        let fresh: Vec<Signed> = records
+            .into_iter()
+            .filter(|signed| match signed.record() {
+                Ok(record) => {
+                    let known = self.book.find(&record.name(signed.signer));
+                    known.is_none_or(|known| record.version() >= known.record.version() && *signed != known.signed)
+                }
+                Err(_) => false,
+            })
+            .collect();
+        if fresh.is_empty() || peer.unverified + fresh.len() > UNVERIFIED_MAX {
+            return;
+        }
+        peer.unverified += fresh.len();
+        let command = ctx.command_id();
+        ctx.keys(KeysCommand::Verify { command, records: fresh.clone() });
+        self.asked.insert(command, Asked::Verify { from: Some(node), records: fresh });
+    }
+
+    pub(super) fn on_verified(
+        &mut self,
+        ctx: &mut Context,
+        from: Option<NodeId>,
+        records: Vec<Signed>,
+        valid: &[bool],
+    ) {
+        if let Some(peer) = from.and_then(|node| self.connected.get_mut(&node)) {
+            peer.unverified = peer.unverified.saturating_sub(records.len());
+            let bad = valid.iter().filter(|valid| !**valid).count();
+            peer.bad_signatures = peer.bad_signatures.saturating_add(u32::try_from(bad).unwrap_or(u32::MAX));
+        }
+        for (signed, valid) in records.into_iter().zip(valid) {
+            if *valid {
+                self.adopt(ctx, signed, from);
+            }
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! What people ask of members and communities. Each is one or more steps with the keys; the last one answers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mesh_proto::codec;
+use mesh_proto::extensions::Extensions;
+use mesh_proto::port::user::{ErrorKind, UserCommand, UserError, UserReply};
+use mesh_proto::port::view::{CommunityView, InviteView, MemberView};
+use mesh_proto::port::{Failure, KeyRole, KeysCommand, UserRequestId};
+use mesh_proto::record::{Membership, NodeCertificate, Record, RecordKind, RecordName, Revocation, Signed};
+use mesh_proto::{CommunityId, MemberId, NodeId, UnixMs};
+
+use super::{Asked, Records};
+use crate::Context;
+
+const INVITATION: &str = "mesh-invite:";
+
+/// One step of what a person asked for.
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    /// The member's key is being made.
+    MemberKey { request: UserRequestId, name: String },
+    /// A community's key is being made.
+    CommunityKey { request: UserRequestId, name: String },
+    /// The record that ends the request is being signed.
+    Last { request: UserRequestId },
+    /// An invitation is being signed.
+    Invitation { request: UserRequestId, community: CommunityId, member: MemberId },
+}
+
+fn failed(kind: ErrorKind, message: &str, cure: &str) -> UserError {
+    UserError::new(kind, message, cure)
+}
+
+impl Records {
+    /// Answers requests about members and communities. Returns whether this was one.
+    pub fn on_user(&mut self, ctx: &mut Context, request: UserRequestId, command: &UserCommand) -> bool {
+        let result = match command {
+            UserCommand::CommunityNew { name } => self.found_community(ctx, request, name),
+            UserCommand::CommunityInvite { community, member } => self.invite(ctx, request, *community, *member),
+            UserCommand::CommunityJoin { invitation } => self.join(ctx, request, invitation),
+            UserCommand::CommunityList => {
+                ctx.reply(request, UserReply::Communities(self.communities(ctx)));
+                Ok(())
+            }
+            UserCommand::MemberNew { name } => self.new_member(ctx, request, name),
+            UserCommand::MemberAddNode { node } => self.add_node(ctx, request, *node),
+            UserCommand::MemberList => {
+                ctx.reply(request, UserReply::Members(self.members(ctx)));
+                Ok(())
+            }
+            UserCommand::MemberRevoke { subject, reason } => self.revoke(ctx, request, subject, reason),
+            _ => return false,
+        };
+        if let Err(error) = result {
+            ctx.reply(request, UserReply::Failed(error));
+        }
+        true
+    }
+
+    fn create(&mut self, ctx: &mut Context, community: bool, step: Step) {
+        let command = ctx.command_id();
+        self.asked.insert(command, Asked::Person(step));
+        ctx.keys(KeysCommand::Create { command, community });
+    }
+
+    fn own_member(&self) -> Result<MemberId, UserError> {
+        let cure = "make one with `mesh-node member new NAME`, or run this on the node that has the member's key";
+        self.own_member.map(MemberId).ok_or_else(|| failed(ErrorKind::NotFound, "this node has no member key", cure))
+    }
+
+    fn new_member(&mut self, ctx: &mut Context, request: UserRequestId, name: &str) -> Result<(), UserError> {
+        if self.own_member.is_some() {
+            return Err(failed(ErrorKind::Exists, "this node has a member already", "see `mesh-node member list`"));
+        }
+        self.create(ctx, false, Step::MemberKey { request, name: name.to_owned() });
+        Ok(())
+    }
+
+    fn found_community(&mut self, ctx: &mut Context, request: UserRequestId, name: &str) -> Result<(), UserError> {
+        self.own_member()?;
+        self.create(ctx, true, Step::CommunityKey { request, name: name.to_owned() });
+        Ok(())
+    }
+
+    fn certify(&mut self, ctx: &mut Context, request: UserRequestId, member: MemberId, node: NodeId, name: String) {
+        let name_of = RecordName { kind: RecordKind::NodeCertificate, signer: member.0, subject: node.0 };
+        let version = self.book.find(&name_of).map_or(1, |known| known.record.version() + 1);
+        let record = Record::NodeCertificate(NodeCertificate {
+            member,
+            node,
+            version,
+            member_name: name,
+            issued: ctx.unix(),
+            expires: UnixMs(0),
+            extensions: Extensions::default(),
+        });
+        self.sign(ctx, KeyRole::Member, &record, Asked::Person(Step::Last { request }));
+    }
+
+    fn add_node(&mut self, ctx: &mut Context, request: UserRequestId, node: NodeId) -> Result<(), UserError> {
+        let member = self.own_member()?;
+        if self.is_revoked(member.0, node.0) {
+            let cure = "a revocation is for ever: give the node a new identity";
+            return Err(failed(ErrorKind::Denied, "this node was revoked", cure));
+        }
+        let name = self.member_name(member);
+        self.certify(ctx, request, member, node, name);
+        Ok(())
+    }
+
+    fn member_name(&self, member: MemberId) -> String {
+        let certificates = self.book.of_kind(RecordKind::NodeCertificate);
+        let mut names = certificates.filter_map(|known| match &known.record {
+            Record::NodeCertificate(certificate) if certificate.member == member => Some(&certificate.member_name),
+            _ => None,
+        });
+        names.next().cloned().unwrap_or_default()
+    }
+
+    fn community_name(&self, community: CommunityId) -> String {
+        let mut names = self.book.of_kind(RecordKind::Membership).filter_map(|known| match &known.record {
+            Record::Membership(membership) if membership.community == community => Some(&membership.community_name),
+            _ => None,
+        });
+        names.next().cloned().unwrap_or_default()
+    }
+
+    fn membership(&self, ctx: &Context, community: CommunityId, member: MemberId, name: String) -> Record {
+        let name_of = RecordName { kind: RecordKind::Membership, signer: community.0, subject: member.0 };
+        Record::Membership(Membership {
+            community,
+            community_name: name,
+            member,
+            version: self.book.find(&name_of).map_or(1, |known| known.record.version() + 1),
+            issued: ctx.unix(),
+            expires: UnixMs(0),
+            extensions: Extensions::default(),
+        })
+    }
+
+    fn invite(
+        &mut self,
+        ctx: &mut Context,
+        request: UserRequestId,
+        community: Option<CommunityId>,
+        member: MemberId,
+    ) -> Result<(), UserError> {
+        let community = match (community, self.own_communities.len()) {
+            (Some(community), _) if self.own_communities.contains(&community.0) => community,
+            (None, 1) => CommunityId(self.own_communities.first().copied().unwrap_or_default()),
+            (None, 0) => {
+                let cure = "found one with `mesh-node community new NAME`";
+                return Err(failed(ErrorKind::NotFound, "no community was founded on this node", cure));
+            }
+            (None, _) => {
+                let cure = "name one; see `mesh-node community list`";
+                return Err(failed(ErrorKind::Invalid, "several communities were founded here", cure));
+            }
+            (Some(_), _) => {
+                let cure = "invite from the node that founded it";
+                return Err(failed(ErrorKind::NotFound, "that community was not founded on this node", cure));
+            }
+        };
+        let record = self.membership(ctx, community, member, self.community_name(community));
+        let step = Step::Invitation { request, community, member };
+        self.sign(ctx, KeyRole::Community(community.0), &record, Asked::Person(step));
+        Ok(())
+    }
+
+    fn join(&mut self, ctx: &mut Context, request: UserRequestId, text: &str) -> Result<(), UserError> {
+        let unreadable =
+            || failed(ErrorKind::Invalid, "this is not an invitation", "copy the whole text that `invite` printed");
+        let digits = text.trim().strip_prefix(INVITATION).ok_or_else(unreadable)?;
+        let bytes = from_hex(digits).ok_or_else(unreadable)?;
+        let signed = codec::decode::<Signed, 16_384>(&bytes).map_err(|_| unreadable())?;
+        let Ok(Record::Membership(membership)) = signed.record() else { return Err(unreadable()) };
+        let member = self.member_of(ctx.node).or(self.own_member.map(MemberId));
+        if member != Some(membership.member) {
+            let cure = "ask for one that names this node's member; see `mesh-node member list`";
+            return Err(failed(ErrorKind::Denied, "this invitation is for another member", cure));
+        }
+        // It was handed over by a person, but is believed only after its signature: the answer waits for that.
+        let command = ctx.command_id();
+        ctx.keys(KeysCommand::Verify { command, records: vec![signed.clone()] });
+        self.asked.insert(command, Asked::Verify { from: None, records: vec![signed] });
+        ctx.reply(request, UserReply::Done);
+        Ok(())
+    }
+
+    fn revoke(
+        &mut self,
+        ctx: &mut Context,
+        request: UserRequestId,
+        subject: &str,
+        reason: &str,
+    ) -> Result<(), UserError> {
+        let subject: NodeId = subject.parse().map_err(|error| {
+            UserError::new(ErrorKind::Invalid, format!("{error}"), "give a node's or member's id; see `member list`")
+        })?;
+        let record = Record::Revocation(Revocation {
+            subject: subject.0,
+            issued: ctx.unix(),
+            reason: reason.to_owned(),
+            extensions: Extensions::default(),
+        });
+        let ours = |signer: [u8; 32], kind| RecordName { kind, signer, subject: subject.0 };
+        let member =
+            self.own_member.filter(|member| self.book.find(&ours(*member, RecordKind::NodeCertificate)).is_some());
+        let community = self
+            .own_communities
+            .iter()
+            .copied()
+            .find(|community| self.book.find(&ours(*community, RecordKind::Membership)).is_some());
+        let role = match (member, community) {
+            (Some(_), _) => KeyRole::Member,
+            (None, Some(community)) => KeyRole::Community(community),
+            (None, None) => {
+                let cure = "only what this node's member or community vouched for can be revoked; see `member list`";
+                return Err(failed(ErrorKind::NotFound, "nobody here vouched for that", cure));
+            }
+        };
+        self.sign(ctx, role, &record, Asked::Person(Step::Last { request }));
+        Ok(())
+    }
+
+    pub(super) fn on_created_for(&mut self, ctx: &mut Context, step: Step, result: &Result<[u8; 32], Failure>) {
+        match (step, result) {
+            (Step::MemberKey { request, name }, Ok(key)) => {
+                self.own_member = Some(*key);
+                let node = ctx.node;
+                self.certify(ctx, request, MemberId(*key), node, name);
+            }
+            (Step::CommunityKey { request, name }, Ok(key)) => {
+                self.own_communities.insert(*key);
+                let Some(member) = self.own_member.map(MemberId) else { return };
+                let record = self.membership(ctx, CommunityId(*key), member, name);
+                self.sign(ctx, KeyRole::Community(*key), &record, Asked::Person(Step::Last { request }));
+            }
+            (step, Err(failure)) => reply_failure(ctx, &step, failure),
+            _ => {}
+        }
+    }
+
+    pub(super) fn on_signed_for(&mut self, ctx: &mut Context, step: Step, result: &Result<Signed, Failure>) {
+        match (step, result) {
+            (Step::Last { request }, Ok(signed)) => {
+                self.adopt(ctx, signed.clone(), None);
+                ctx.reply(request, UserReply::Done);
+            }
+            (Step::Invitation { request, community, member }, Ok(signed)) => {
+                self.adopt(ctx, signed.clone(), None);
+                let invitation = format!("{INVITATION}{}", to_hex(&codec::encode(signed)));
+                ctx.reply(request, UserReply::Invitation(InviteView { invitation, community, member }));
+            }
+            (step, Err(failure)) => reply_failure(ctx, &step, failure),
+            _ => {}
+        }
+    }
+
+    fn communities(&self, ctx: &Context) -> Vec<CommunityView> {
+        let member = self.member_of(ctx.node).or(self.own_member.map(MemberId));
+        let mut all: BTreeSet<CommunityId> = self.own_communities.iter().copied().map(CommunityId).collect();
+        all.extend(self.book.of_kind(RecordKind::Membership).map(|known| CommunityId(known.signed.signer)));
+        all.into_iter()
+            .map(|community| CommunityView {
+                community,
+                name: self.community_name(community),
+                founded_here: self.own_communities.contains(&community.0),
+                belongs: member.is_some_and(|member| self.belongs(ctx, member, community)),
+            })
+            .collect()
+    }
+
+    fn members(&self, ctx: &Context) -> Vec<MemberView> {
+        let own = self.member_of(ctx.node).or(self.own_member.map(MemberId));
+        let mut nodes: BTreeMap<MemberId, BTreeSet<NodeId>> = BTreeMap::new();
+        for known in self.book.of_kind(RecordKind::NodeCertificate) {
+            if let Record::NodeCertificate(certificate) = &known.record
+                && !self.is_revoked(certificate.member.0, certificate.node.0)
+            {
+                nodes.entry(certificate.member).or_default().insert(certificate.node);
+            }
+        }
+        if let Some(own) = own {
+            nodes.entry(own).or_default();
+        }
+        let communities = self.communities(ctx);
+        nodes
+            .into_iter()
+            .map(|(member, nodes)| MemberView {
+                member,
+                name: self.member_name(member),
+                nodes: nodes.into_iter().collect(),
+                communities: communities
+                    .iter()
+                    .map(|view| view.community)
+                    .filter(|community| self.belongs(ctx, member, *community))
+                    .collect(),
+                own: own == Some(member),
+            })
+            .collect()
+    }
+}
+
+fn reply_failure(ctx: &mut Context, step: &Step, failure: &Failure) {
+    let (Step::MemberKey { request, .. }
+    | Step::CommunityKey { request, .. }
+    | Step::Last { request }
+    | Step::Invitation { request, .. }) = step;
+    let error = UserError::new(ErrorKind::Unavailable, failure.why.clone(), "");
+    ctx.reply(*request, UserReply::Failed(error));
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    crate::transfer::state::hex(bytes)
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes();
+    if !digits.len().is_multiple_of(2) || digits.len() > 32_768 {
+        return None;
+    }
+    digits.chunks_exact(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+}

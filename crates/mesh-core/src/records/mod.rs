@@ -1,0 +1,330 @@
+//! Signed records: who is reachable where, who belongs to whom, what is listed, and who holds what of it.
+//!
+//! [`Records`] keeps them verified, spreads them by gossip, and answers the brain's questions. Its parts:
+//!
+//! | file | concern |
+//! |---|---|
+//! | [`book`] | the set of verified records: which version wins, limits, lookups |
+//! | `gossip` | spreading: rumours at once, summaries now and then, until both sides know the same |
+//! | `trust` | member and community certificates, revocation, access |
+//! | `identity` | what people ask: found, invite, join, add a node, revoke |
+//! | `catalogue` | what is listed, and who holds it |
+//!
+//! Invariant: nothing in a record is believed, kept or passed on before its signature was verified.
+
+pub mod book;
+mod catalogue;
+mod gossip;
+mod identity;
+mod trust;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use mesh_proto::port::store::{Row, StoreCommand, Table};
+use mesh_proto::port::{Failure, KeyRole, KeysCommand, KeysInput};
+use mesh_proto::record::{NodeRecord, Record, Signed};
+use mesh_proto::{CommandId, ContentId, NodeId, Timestamp, WakeReason};
+
+use crate::Context;
+use book::Book;
+
+/// Settings of the record keeper.
+#[derive(Debug, Clone)]
+pub struct RecordsConfig {
+    /// The node's name for people.
+    pub node_name: String,
+    /// Program and version.
+    pub agent: String,
+    /// How often a random peer's records are compared with ours, in milliseconds.
+    pub gossip_interval_ms: u64,
+}
+
+/// What a peer said of itself when it connected.
+#[derive(Debug, Clone, Default)]
+pub struct PeerHello {
+    /// Program and version.
+    pub agent: String,
+    /// Its name for people.
+    pub name: String,
+    /// How far its clock is ahead of ours, in milliseconds.
+    pub clock_skew_ms: i64,
+}
+
+/// One connected peer.
+#[derive(Debug, Default)]
+struct Connected {
+    hello: Option<PeerHello>,
+    /// First eight bytes of the listed contents it holds.
+    holdings: BTreeSet<u64>,
+    /// Records of it that wait for verification.
+    unverified: usize,
+    bad_signatures: u32,
+}
+
+/// What a command of ours to the keys was for.
+#[derive(Debug)]
+enum Asked {
+    /// Signatures of records a peer sent.
+    Verify { from: Option<NodeId>, records: Vec<Signed> },
+    /// Our own node record or catalogue entry.
+    SignOwn,
+    /// A step of what a person asked for.
+    Person(identity::Step),
+}
+
+/// Changes of our own record wait so long for more.
+const DEBOUNCE: Duration = Duration::from_millis(300);
+/// Holdings and new rows are gathered so long.
+const BATCH: Duration = Duration::from_millis(200);
+/// A peer that sent so many bad signatures is no longer listened to.
+const BAD_SIGNATURES_MAX: u32 = 8;
+
+/// The records of a node. See the module.
+#[derive(Debug)]
+pub struct Records {
+    config: RecordsConfig,
+    book: Book,
+    connected: BTreeMap<NodeId, Connected>,
+    asked: BTreeMap<CommandId, Asked>,
+    writes: BTreeSet<CommandId>,
+    own_member: Option<[u8; 32]>,
+    own_communities: BTreeSet<[u8; 32]>,
+    addresses: Vec<String>,
+    addresses_due: Option<Timestamp>,
+    /// Rows to be written, and when.
+    rows: Vec<Row>,
+    rows_due: Option<Timestamp>,
+    held: BTreeSet<ContentId>,
+    held_news: BTreeMap<ContentId, bool>,
+    held_due: Option<Timestamp>,
+    next_gossip: Option<Timestamp>,
+    new_nodes: BTreeSet<NodeId>,
+    changed: bool,
+    refusals: u64,
+}
+
+impl Records {
+    /// Knows nothing yet.
+    #[must_use]
+    pub fn new(config: RecordsConfig) -> Self {
+        Self {
+            config,
+            book: Book::default(),
+            connected: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            writes: BTreeSet::new(),
+            own_member: None,
+            own_communities: BTreeSet::new(),
+            addresses: Vec::new(),
+            addresses_due: None,
+            rows: Vec::new(),
+            rows_due: None,
+            held: BTreeSet::new(),
+            held_news: BTreeMap::new(),
+            held_due: None,
+            next_gossip: None,
+            new_nodes: BTreeSet::new(),
+            changed: false,
+            refusals: 0,
+        }
+    }
+
+    /// Takes a record kept from an earlier run; it was verified when it was written.
+    pub fn load_row(&mut self, row: &Row) {
+        let signed = mesh_proto::codec::decode::<Signed, 65_536>(&row.value);
+        if let Ok(signed) = signed
+            && let Ok(record) = signed.record()
+            && self.book.put(signed, record.clone()).is_ok()
+            && let Record::Node(node) = record
+        {
+            self.new_nodes.insert(node.node);
+        }
+    }
+
+    /// Which keys are ours.
+    pub fn on_keys_loaded(
+        &mut self,
+        _ctx: &mut Context,
+        _node: [u8; 32],
+        member: Option<[u8; 32]>,
+        communities: &[[u8; 32]],
+    ) {
+        self.own_member = member;
+        self.own_communities = communities.iter().copied().collect();
+    }
+
+    /// We listen elsewhere: the record that says so is signed and spread soon.
+    pub fn set_addresses(&mut self, ctx: &mut Context, addresses: Vec<String>) {
+        if self.addresses != addresses {
+            self.addresses = addresses;
+            self.addresses_due = Some(ctx.now.after(DEBOUNCE));
+        }
+    }
+
+    fn sign(&mut self, ctx: &mut Context, role: KeyRole, record: &Record, asked: Asked) {
+        let command = ctx.command_id();
+        self.asked.insert(command, asked);
+        ctx.keys(KeysCommand::Sign { command, role, kind: record.kind(), body: record.encode_body() });
+    }
+
+    fn sign_own_record(&mut self, ctx: &mut Context) {
+        let node = ctx.node;
+        let known = self.book.node(node);
+        if known.is_some_and(|known| known.addresses == self.addresses && known.name == self.config.node_name) {
+            return;
+        }
+        let version = known.map_or(1, |known| known.version + 1);
+        let record = Record::Node(NodeRecord {
+            node,
+            version,
+            addresses: self.addresses.clone(),
+            name: self.config.node_name.clone(),
+            agent: self.config.agent.clone(),
+            written: ctx.unix(),
+            extensions: Default::default(),
+        });
+        self.sign(ctx, KeyRole::Node, &record, Asked::SignOwn);
+    }
+
+    /// An answer of the keys. Returns whether it was for us.
+    pub fn on_keys(&mut self, ctx: &mut Context, input: &KeysInput) -> bool {
+        match input {
+            KeysInput::Verified { command, valid } => match self.asked.remove(command) {
+                Some(Asked::Verify { from, records }) => self.on_verified(ctx, from, records, valid),
+                _ => return false,
+            },
+            KeysInput::Signed { command, result } => match self.asked.remove(command) {
+                Some(Asked::SignOwn) => {
+                    if let Ok(signed) = result {
+                        self.adopt(ctx, signed.clone(), None);
+                    }
+                }
+                Some(Asked::Person(step)) => self.on_signed_for(ctx, step, result),
+                _ => return false,
+            },
+            KeysInput::Created { command, result } => match self.asked.remove(command) {
+                Some(Asked::Person(step)) => self.on_created_for(ctx, step, result),
+                _ => return false,
+            },
+            KeysInput::Loaded { .. } => return false,
+        }
+        true
+    }
+
+    /// A verified record: kept if it is news, written down, and passed on to everyone but `from`.
+    fn adopt(&mut self, ctx: &mut Context, signed: Signed, from: Option<NodeId>) {
+        let Ok(record) = signed.record() else { return };
+        let name = record.name(signed.signer);
+        match self.book.put(signed.clone(), record.clone()) {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(book::Full) => {
+                self.refusals += 1;
+                return;
+            }
+        }
+        match &record {
+            Record::Node(node) if node.node != ctx.node => {
+                self.new_nodes.insert(node.node);
+            }
+            Record::NodeCertificate(_) | Record::Membership(_) | Record::Revocation(_) => self.changed = true,
+            _ => {}
+        }
+        let key = mesh_proto::codec::encode(&name);
+        self.rows.push(Row { table: Table::Record, key, value: mesh_proto::codec::encode(&signed) });
+        self.rows_due.get_or_insert(ctx.now.after(BATCH));
+        self.pass_on(ctx, &signed, from);
+    }
+
+    fn write_rows(&mut self, ctx: &mut Context) {
+        let put = std::mem::take(&mut self.rows);
+        let command = ctx.command_id();
+        self.writes.insert(command);
+        ctx.store(StoreCommand::Write { command, put, delete: Vec::new() });
+    }
+
+    /// An answer of the store. Returns whether it was for us.
+    pub fn on_store_done(&mut self, ctx: &mut Context, command: CommandId, result: &Result<(), Failure>) -> bool {
+        let ours = self.writes.remove(&command);
+        if let (true, Err(failure)) = (ours, result) {
+            let message = format!("records could not be kept: {}", failure.why);
+            ctx.report(mesh_proto::port::Event::Warning { message });
+        }
+        ours
+    }
+
+    /// Does what is due.
+    pub fn on_tick(&mut self, ctx: &mut Context) {
+        let now = ctx.now;
+        let due = |at: &Option<Timestamp>| at.is_some_and(|at| at <= now);
+        if due(&self.addresses_due) {
+            self.addresses_due = None;
+            self.sign_own_record(ctx);
+        }
+        if due(&self.rows_due) {
+            self.rows_due = None;
+            self.write_rows(ctx);
+        }
+        if due(&self.held_due) {
+            self.held_due = None;
+            self.tell_holdings(ctx);
+        }
+        if due(&self.next_gossip) {
+            self.gossip(ctx);
+        }
+    }
+
+    /// When something is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<(Timestamp, WakeReason)> {
+        [
+            self.addresses_due.map(|at| (at, "sign our record")),
+            self.rows_due.map(|at| (at, "keep records")),
+            self.held_due.map(|at| (at, "tell holdings")),
+            self.next_gossip.map(|at| (at, "compare records")),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// What a connected peer said of itself.
+    #[must_use]
+    pub fn hello_of(&self, node: NodeId) -> Option<&PeerHello> {
+        self.connected.get(&node)?.hello.as_ref()
+    }
+
+    /// Where a node says it is reachable.
+    #[must_use]
+    pub fn addresses_of(&self, node: NodeId) -> &[String] {
+        self.book.node(node).map_or(&[], |record| &record.addresses)
+    }
+
+    /// Nodes known by record.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.book.nodes()
+    }
+
+    /// Nodes whose record is new since the last call.
+    pub fn take_new_nodes(&mut self) -> Vec<NodeId> {
+        std::mem::take(&mut self.new_nodes).into_iter().collect()
+    }
+
+    /// Whether certificates changed since the last call.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// Whether a peer sent too many bad signatures.
+    #[must_use]
+    pub fn is_liar(&self, node: NodeId) -> bool {
+        self.connected.get(&node).is_some_and(|peer| peer.bad_signatures >= BAD_SIGNATURES_MAX)
+    }
+
+    /// Records refused because a limit was reached.
+    #[must_use]
+    pub fn refusals(&self) -> u64 {
+        self.refusals
+    }
+}

@@ -1,0 +1,70 @@
+//! Whose node is whose, who belongs where, and who may fetch what.
+
+use mesh_proto::record::{Access, NodeCertificate, Record, RecordKind, RecordName, Signed};
+use mesh_proto::{CommunityId, MemberId, NodeId, UnixMs};
+
+use super::Records;
+use super::book::Known;
+use crate::Context;
+
+impl Records {
+    fn certificates(&self, node: NodeId) -> impl Iterator<Item = (&Known, &NodeCertificate)> {
+        self.book.of_kind(RecordKind::NodeCertificate).filter_map(move |known| match &known.record {
+            Record::NodeCertificate(certificate) if certificate.node == node => Some((known, certificate)),
+            _ => None,
+        })
+    }
+
+    pub(super) fn is_revoked(&self, signer: [u8; 32], subject: [u8; 32]) -> bool {
+        self.book.find(&RecordName { kind: RecordKind::Revocation, signer, subject }).is_some()
+    }
+
+    /// The member that owns a node, by a certificate that was not revoked. With several, the one issued last counts.
+    #[must_use]
+    pub fn member_of(&self, node: NodeId) -> Option<MemberId> {
+        self.certificates(node)
+            .filter(|(_, certificate)| !self.is_revoked(certificate.member.0, node.0))
+            .max_by_key(|(_, certificate)| (certificate.issued, certificate.member))
+            .map(|(_, certificate)| certificate.member)
+    }
+
+    /// Whether a community counts a member as its own.
+    #[must_use]
+    pub fn belongs(&self, ctx: &Context, member: MemberId, community: CommunityId) -> bool {
+        let name = RecordName { kind: RecordKind::Membership, signer: community.0, subject: member.0 };
+        let Some(Record::Membership(membership)) = self.book.find(&name).map(|known| &known.record) else {
+            return false;
+        };
+        let expired = |at: UnixMs| at.0 > 0 && ctx.clock_trusted() && at < ctx.unix();
+        !expired(membership.expires) && !self.is_revoked(community.0, member.0)
+    }
+
+    /// Whether a peer may have a content.
+    #[must_use]
+    pub fn may_fetch(&self, ctx: &Context, node: NodeId, access: &Access) -> bool {
+        let member = self.member_of(node);
+        if matches!(access, Access::Ticket | Access::Public) || (member.is_some() && member == self.member_of(ctx.node))
+        {
+            return true;
+        }
+        match (access, member) {
+            (Access::Community(community), Some(member)) => self.belongs(ctx, member, *community),
+            (Access::Members(members), Some(member)) => members.contains(&member),
+            _ => false,
+        }
+    }
+
+    /// Certificates and memberships that say whose node this is.
+    pub(super) fn own_credentials(&self, node: NodeId) -> Vec<Signed> {
+        let mut credentials: Vec<Signed> = self.certificates(node).map(|(known, _)| known.signed.clone()).collect();
+        if let Some(member) = self.member_of(node) {
+            let memberships = self
+                .book
+                .of_kind(RecordKind::Membership)
+                .filter(|known| matches!(&known.record, Record::Membership(membership) if membership.member == member));
+            credentials.extend(memberships.map(|known| known.signed.clone()));
+        }
+        credentials.truncate(8);
+        credentials
+    }
+}

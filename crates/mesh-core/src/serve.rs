@@ -1,0 +1,233 @@
+//! Giving: who may have what, and when each peer's next slice may go.
+//!
+//! A request waits in the scheduler of `mesh-fair` until a grant lets a slice of it go; the slice's receipt makes room
+//! for the next. No payload byte leaves without a grant, and access is checked before the first.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use mesh_fair::{Discipline, Request, RequestKey, TokenBucket, UplinkScheduler};
+use mesh_proto::bulk::{RefuseReason, SpanRequest};
+use mesh_proto::port::NetCommand;
+use mesh_proto::port::net::{ServeId, ServeState};
+use mesh_proto::{ByteRate, CommandId, ContentId, MemberId, NodeId, Timestamp, WakeReason};
+
+use crate::Context;
+
+/// A bucket that permits `bytes_per_s` and bursts of a quarter of a second.
+#[must_use]
+pub fn bucket(now: Timestamp, bytes_per_s: u64) -> TokenBucket {
+    TokenBucket::new(now, ByteRate(bytes_per_s), (bytes_per_s / 4).max(256 * 1024))
+}
+
+/// One request that waits or is served.
+#[derive(Debug, Clone)]
+struct Serve {
+    node: NodeId,
+    content: ContentId,
+    asked_bytes: u64,
+    sent_bytes: u64,
+    receipted_bytes: u64,
+    ended: bool,
+}
+
+/// What was given since the last call, to be counted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Given {
+    /// Grants.
+    pub grants: u64,
+    /// Requests refused.
+    pub refusals: u64,
+}
+
+/// All requests of peers. See the module.
+#[derive(Debug)]
+pub struct Serving {
+    scheduler: UplinkScheduler,
+    serves: BTreeMap<ServeId, Serve>,
+    grants: BTreeMap<CommandId, (ServeId, u64)>,
+    /// Counted since the start.
+    pub given: Given,
+    /// Bytes receipted by whom, to be counted by link class.
+    pub receipted: Vec<(NodeId, u64)>,
+}
+
+impl Serving {
+    /// Serves nobody yet.
+    #[must_use]
+    pub fn new(discipline: Discipline, now: Timestamp) -> Self {
+        Self {
+            scheduler: UplinkScheduler::new(now, discipline),
+            serves: BTreeMap::new(),
+            grants: BTreeMap::new(),
+            given: Given::default(),
+            receipted: Vec::new(),
+        }
+    }
+
+    /// Limits sending; 0 = no limit.
+    pub fn set_limit(&mut self, now: Timestamp, bytes_per_s: u64) {
+        self.scheduler.set_limit(now, (bytes_per_s > 0).then_some(ByteRate(bytes_per_s)));
+    }
+
+    /// A round trip with a peer was measured.
+    pub fn set_rtt(&mut self, now: Timestamp, node: NodeId, rtt_us: u64) {
+        self.scheduler.set_rtt(now, node, Duration::from_micros(rtt_us));
+    }
+
+    /// A peer asks for a span it may have.
+    pub fn enqueue(
+        &mut self,
+        ctx: &mut Context,
+        serve: ServeId,
+        node: NodeId,
+        member: Option<MemberId>,
+        request: &SpanRequest,
+    ) {
+        let wanted = Request {
+            key: RequestKey(serve.0),
+            member,
+            node,
+            flow: flow_of(request.content),
+            class: request.class,
+            priority: request.priority,
+            bytes: request.payload_bytes,
+        };
+        let queued = self.scheduler.enqueue(ctx.now, wanted);
+        if queued.is_err() {
+            self.refuse(ctx, serve, RefuseReason::Busy);
+            return;
+        }
+        let fresh = Serve {
+            node,
+            content: request.content,
+            asked_bytes: request.payload_bytes,
+            sent_bytes: 0,
+            receipted_bytes: 0,
+            ended: false,
+        };
+        self.serves.insert(serve, fresh);
+    }
+
+    /// Tells a peer no.
+    pub fn refuse(&mut self, ctx: &mut Context, serve: ServeId, reason: RefuseReason) {
+        self.given.refusals += 1;
+        ctx.net(NetCommand::Refuse { serve, reason });
+    }
+
+    /// The peer no longer wants it, or is gone.
+    pub fn on_withdrawn(&mut self, serve: ServeId) {
+        if self.serves.remove(&serve).is_some() {
+            self.scheduler.abandon(RequestKey(serve.0));
+        }
+    }
+
+    /// A grant was used. Returns the content whose source failed, if it did.
+    pub fn on_granted(&mut self, command: CommandId, sent_bytes: u64, state: &ServeState) -> Option<ContentId> {
+        let (id, granted_bytes) = self.grants.remove(&command)?;
+        let key = RequestKey(id.0);
+        let serve = self.serves.get_mut(&id)?;
+        serve.sent_bytes += sent_bytes;
+        self.scheduler.on_sent(key, granted_bytes, sent_bytes);
+        match state {
+            ServeState::More => None,
+            ServeState::Ended => {
+                serve.ended = true;
+                self.scheduler.on_finished(key, 0);
+                self.forget_if_done(id);
+                None
+            }
+            ServeState::Failed(_) => {
+                let content = serve.content;
+                self.on_withdrawn(id);
+                Some(content)
+            }
+            ServeState::Gone => {
+                self.on_withdrawn(id);
+                None
+            }
+        }
+    }
+
+    /// A peer says what reached it, cumulative per request.
+    pub fn on_receipt(&mut self, ctx: &Context, id: ServeId, drained_bytes: u64) {
+        let Some(serve) = self.serves.get_mut(&id) else { return };
+        // A receipt for what was never sent is not believed.
+        let drained_bytes = drained_bytes.min(serve.asked_bytes);
+        let fresh = drained_bytes.saturating_sub(serve.receipted_bytes);
+        if fresh == 0 {
+            return;
+        }
+        serve.receipted_bytes += fresh;
+        let node = serve.node;
+        self.receipted.push((node, fresh));
+        self.scheduler.on_receipt(ctx.now, node, RequestKey(id.0), fresh);
+        self.forget_if_done(id);
+    }
+
+    fn forget_if_done(&mut self, id: ServeId) {
+        let done = self.serves.get(&id).is_some_and(|serve| serve.ended && serve.receipted_bytes >= serve.sent_bytes);
+        if done {
+            self.on_withdrawn(id);
+        }
+    }
+
+    /// A peer's last connection ended.
+    pub fn on_disconnected(&mut self, node: NodeId) {
+        self.serves.retain(|_, serve| serve.node != node);
+        self.scheduler.on_disconnected(node);
+    }
+
+    /// Contents that are being served.
+    #[must_use]
+    pub fn contents(&self) -> BTreeSet<ContentId> {
+        self.serves.values().map(|serve| serve.content).collect()
+    }
+
+    /// Requests of whom for what fit.
+    #[must_use]
+    pub fn find(&self, fits: impl Fn(NodeId, ContentId) -> bool) -> Vec<ServeId> {
+        self.serves.iter().filter(|(_, serve)| fits(serve.node, serve.content)).map(|(id, _)| *id).collect()
+    }
+
+    /// Ends a request under way and tells the peer why.
+    pub fn end(&mut self, ctx: &mut Context, serve: ServeId, reason: RefuseReason) {
+        self.on_withdrawn(serve);
+        self.refuse(ctx, serve, reason);
+    }
+
+    /// Lets go what may go now.
+    pub fn run(&mut self, ctx: &mut Context) {
+        while let Some(grant) = self.scheduler.poll_grant(ctx.now) {
+            let serve = ServeId(grant.request.0);
+            let command = ctx.command_id();
+            self.grants.insert(command, (serve, grant.bytes));
+            self.given.grants += 1;
+            ctx.net(NetCommand::Grant { command, serve, bytes: grant.bytes });
+        }
+    }
+
+    /// When something may go next without a receipt.
+    #[must_use]
+    pub fn deadline(&self) -> Option<(Timestamp, WakeReason)> {
+        self.scheduler.poll_timeout().map(|at| (at, "send a slice"))
+    }
+
+    /// Requests that wait or are served.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.serves.len()
+    }
+
+    /// Bytes granted and not receipted.
+    #[must_use]
+    pub fn unreceipted_bytes(&self) -> u64 {
+        self.scheduler.outstanding_bytes()
+    }
+}
+
+/// Tells a node's transfers apart: they take turns within its share.
+fn flow_of(content: ContentId) -> u64 {
+    let (head, _) = content.0.split_first_chunk::<8>().expect("an id has 32 bytes");
+    u64::from_le_bytes(*head)
+}

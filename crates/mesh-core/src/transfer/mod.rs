@@ -1,0 +1,256 @@
+//! Fetching: from a ticket to a verified file, from everyone who has it.
+//!
+//! [`Transfers`] owns all transfers and routes what happens to the right one. The steps of one transfer are in
+//! `step` (locate, prepare, finish), `pages` (the manifest), `fetch` (chunks); what to ask next is decided by the
+//! pure functions of `plan`; a peer's side of it is `source`.
+//!
+//! Invariant: each chunk is asked of one peer at a time, so nothing is fetched twice on purpose.
+
+mod fetch;
+mod orders;
+mod pages;
+pub mod plan;
+pub mod source;
+pub mod state;
+mod step;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mesh_fair::TokenBucket;
+use mesh_proto::message::{Have, Holding};
+use mesh_proto::port::Event;
+use mesh_proto::port::store::{Row, StoreInput, StoredContent, Table};
+use mesh_proto::port::view::GetReport;
+use mesh_proto::{CommandId, ContentId, NodeId, PageId, Timestamp, WakeReason};
+
+use crate::Context;
+use crate::peers::Peers;
+use crate::records::Records;
+pub use fetch::Ended;
+pub use state::Order;
+use state::Transfer;
+
+/// While something is fetched, clocks are looked at so often: rates, stalls, progress, stealing.
+const HEARTBEAT: Duration = Duration::from_millis(500);
+/// While a transfer waits for a source, they are looked at so often.
+const WAITING: Duration = Duration::from_secs(5);
+/// Listeners are told of progress at most so often.
+const TELL_EVERY: Duration = Duration::from_millis(200);
+
+/// What a command of ours to the store or the network was for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Purpose {
+    Receive,
+    ReadPage(PageId),
+    PutPage(PageId, Vec<u8>),
+    Finish,
+    Fetch(NodeId),
+    Save,
+}
+
+/// A transfer that is done, for the rest of the brain to take over.
+#[derive(Debug, Clone)]
+pub struct Completed {
+    /// What is here now.
+    pub stored: StoredContent,
+    /// What was asked for.
+    pub order: Order,
+    /// How it went.
+    pub report: GetReport,
+    /// Whether it was a repair.
+    pub repair: bool,
+}
+
+/// All transfers of a node. See the module.
+#[derive(Debug)]
+pub struct Transfers {
+    transfers: BTreeMap<ContentId, Transfer>,
+    purposes: BTreeMap<CommandId, (ContentId, Purpose)>,
+    /// Contents whose completion is being written down.
+    completed: Vec<Completed>,
+    /// Chunks whose bytes did not match, since the start.
+    pub mismatches: u64,
+    /// Chunks verified, since the start.
+    pub chunks_verified: u64,
+    /// Bans, since the start.
+    pub bans: u64,
+    /// Content bytes received, to be counted by link class.
+    pub received: Vec<(NodeId, u64)>,
+    limit: Option<TokenBucket>,
+    limit_wait: Option<Timestamp>,
+}
+
+/// What transfers look at beside themselves.
+#[derive(Debug)]
+pub struct Around<'a> {
+    /// Who can be reached.
+    pub peers: &'a mut Peers,
+    /// Who lists and holds what.
+    pub records: &'a Records,
+}
+
+impl Transfers {
+    /// No transfers.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            transfers: BTreeMap::new(),
+            purposes: BTreeMap::new(),
+            completed: Vec::new(),
+            mismatches: 0,
+            chunks_verified: 0,
+            bans: 0,
+            received: Vec::new(),
+            limit: None,
+            limit_wait: None,
+        }
+    }
+
+    /// Takes up a transfer kept from an earlier run.
+    pub fn load_row(&mut self, ctx: &mut Context, row: &Row, stored: Option<&StoredContent>, around: &mut Around<'_>) {
+        let Some((content, order)) = Order::from_row(row) else { return };
+        self.begin(ctx, content, order, stored, around);
+    }
+
+    /// One transfer.
+    #[must_use]
+    pub fn find(&self, content: ContentId) -> Option<&Transfer> {
+        self.transfers.get(&content)
+    }
+
+    /// All transfers.
+    pub fn all(&self) -> impl Iterator<Item = &Transfer> {
+        self.transfers.values()
+    }
+
+    /// Transfers whose files are under their final name since the last call.
+    pub fn take_completed(&mut self) -> Vec<Completed> {
+        std::mem::take(&mut self.completed)
+    }
+
+    fn expect(&mut self, ctx: &mut Context, content: ContentId, purpose: Purpose) -> CommandId {
+        let command = ctx.command_id();
+        self.purposes.insert(command, (content, purpose));
+        command
+    }
+
+    /// A store answer. Returns whether it was for a transfer.
+    pub fn on_store(&mut self, ctx: &mut Context, input: &StoreInput) -> bool {
+        let command = match input {
+            StoreInput::Receiving { command, .. }
+            | StoreInput::PagePut { command, .. }
+            | StoreInput::PageRead { command, .. }
+            | StoreInput::Finished { command, .. }
+            | StoreInput::Done { command, .. } => *command,
+            StoreInput::ListingChecked { content, result } => {
+                return self.on_listing_checked(ctx, *content, result);
+            }
+            _ => return false,
+        };
+        let Some((content, purpose)) = self.purposes.remove(&command) else { return false };
+        match (purpose, input) {
+            (Purpose::Receive, StoreInput::Receiving { result, .. }) => self.on_receiving(ctx, content, result),
+            (Purpose::PutPage(page, bytes), StoreInput::PagePut { result, .. }) => {
+                self.on_page_put(ctx, content, page, &bytes, result);
+            }
+            (Purpose::ReadPage(page), StoreInput::PageRead { bytes, .. }) => {
+                self.on_page_read(ctx, content, page, bytes.as_deref());
+            }
+            (Purpose::Finish, StoreInput::Finished { result, .. }) => self.on_finished(ctx, content, result),
+            _ => {}
+        }
+        true
+    }
+
+    /// The content being fetched that has a discovery key.
+    #[must_use]
+    pub fn by_discovery_key(&self, key: &[u8; 32]) -> Option<ContentId> {
+        self.transfers.values().find(|transfer| transfer.key == *key).map(|transfer| transfer.content)
+    }
+
+    /// A peer says that it holds some of what we look for: it is asked like those the ticket names.
+    pub fn on_found(&mut self, node: NodeId, key: &[u8; 32]) {
+        if let Some(transfer) = self.transfers.values_mut().find(|transfer| transfer.key == *key) {
+            transfer.others.insert(node);
+        }
+    }
+
+    /// A peer says what it holds. Returns whether a transfer cares.
+    pub fn on_have(&mut self, node: NodeId, have: &Have) -> bool {
+        let Some(transfer) = self.transfers.get_mut(&have.content) else { return false };
+        transfer.others.extend(have.others.iter().copied().filter(|other| *other != node));
+        while transfer.others.len() > 64 {
+            transfer.others.pop_first();
+        }
+        let source = transfer.sources.entry(node).or_default();
+        source.holding = Some(have.holding.clone());
+        if !matches!(have.holding, Holding::None) {
+            source.denied = false;
+            transfer.order.access = have.access.clone();
+        }
+        true
+    }
+
+    /// A peer's last connection ended: it may be asked again on the next.
+    pub fn on_disconnected(&mut self, node: NodeId) {
+        for transfer in self.transfers.values_mut() {
+            transfer.looked.remove(&node);
+            if let Some(source) = transfer.sources.get_mut(&node) {
+                source.on_disconnected();
+            }
+        }
+    }
+
+    /// Limits receiving; 0 = no limit.
+    pub fn set_limit(&mut self, ctx: &Context, bytes_per_s: u64) {
+        self.limit = (bytes_per_s > 0).then(|| crate::serve::bucket(ctx.now, bytes_per_s));
+        self.limit_wait = None;
+    }
+
+    /// Works on every transfer.
+    pub fn run(&mut self, ctx: &mut Context, around: &mut Around<'_>) {
+        let contents: Vec<ContentId> =
+            self.transfers.values().filter(|transfer| transfer.is_active()).map(|transfer| transfer.content).collect();
+        for content in contents.into_iter().take(mesh_proto::limits::TRANSFERS_ACTIVE_MAX) {
+            self.step(ctx, content, around);
+            self.tell(ctx, content);
+        }
+    }
+
+    fn tell(&mut self, ctx: &mut Context, content: ContentId) {
+        let Some(transfer) = self.transfers.get_mut(&content) else { return };
+        if ctx.now.since(transfer.told) >= TELL_EVERY || transfer.told == Timestamp::ZERO {
+            transfer.told = ctx.now;
+            let view = transfer.view(ctx.now);
+            ctx.report(Event::TransferProgress { transfer: view });
+        }
+    }
+
+    /// When to look at the clock again.
+    #[must_use]
+    pub fn deadline(&self, ctx: &Context) -> Option<(Timestamp, WakeReason)> {
+        let busy = self.transfers.values().any(|transfer| {
+            transfer.is_active()
+                && transfer.sources.values().any(|source| !source.fetches.is_empty() || !source.pages.is_empty())
+        });
+        let blocked = self.transfers.values().filter_map(|transfer| match transfer.phase {
+            state::Phase::Blocked { until, .. } if transfer.is_active() => Some(until),
+            _ => None,
+        });
+        let heartbeat = busy.then(|| ctx.now.after(HEARTBEAT));
+        let waiting = self.transfers.values().any(Transfer::is_active).then(|| ctx.now.after(WAITING));
+        blocked.chain(heartbeat).chain(waiting).chain(self.limit_wait).min().map(|at| (at, "work on a transfer"))
+    }
+}
+
+impl Default for Transfers {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The row that ends with a transfer.
+pub(crate) fn transfer_key(content: ContentId) -> (Table, Vec<u8>) {
+    (Table::Transfer, content.0.to_vec())
+}

@@ -1,0 +1,119 @@
+//! What people ask of transfers: begin, pause, resume, cancel.
+
+use mesh_proto::address::node_of;
+use mesh_proto::port::NetCommand;
+use mesh_proto::port::store::{StoreCommand, StoredContent};
+use mesh_proto::port::user::{ErrorKind, UserError};
+use mesh_proto::{ContentId, Ticket};
+
+use super::state::{Order, Phase, Transfer};
+use super::{Around, Purpose, Transfers, transfer_key};
+use crate::Context;
+
+impl Transfers {
+    /// Begins or takes up a transfer. `stored` is what the store holds of it already.
+    pub fn begin(
+        &mut self,
+        ctx: &mut Context,
+        content: ContentId,
+        order: Order,
+        stored: Option<&StoredContent>,
+        around: &mut Around<'_>,
+    ) {
+        if let Ok(ticket) = order.ticket.parse::<Ticket>() {
+            ticket.peers.iter().for_each(|address| around.peers.add_seed(address));
+        }
+        let mut transfer = Transfer::new(content, order, ctx.now);
+        if let Some(stored) = stored {
+            transfer.phase = Phase::Preparing;
+            let target = stored.path.clone();
+            let command = self.expect(ctx, content, Purpose::Receive);
+            ctx.store(StoreCommand::Receive { command, content, root: None, target });
+        }
+        self.transfers.insert(content, transfer);
+    }
+
+    /// Writes a transfer's row.
+    pub fn save(&mut self, ctx: &mut Context, content: ContentId) {
+        let Some(transfer) = self.transfers.get_mut(&content) else { return };
+        transfer.saved = ctx.now;
+        let row = transfer.order.row(content);
+        let command = self.expect(ctx, content, Purpose::Save);
+        ctx.store(StoreCommand::Write { command, put: vec![row], delete: Vec::new() });
+    }
+
+    /// Makes a complete content's bad chunks good again: the store was told to take it back into reception.
+    pub fn repair(&mut self, ctx: &mut Context, content: ContentId, order: Order, around: &mut Around<'_>) {
+        if let Ok(ticket) = order.ticket.parse::<Ticket>() {
+            ticket.peers.iter().for_each(|address| around.peers.add_seed(address));
+        }
+        let mut transfer = Transfer::new(content, order, ctx.now);
+        transfer.phase = Phase::Preparing;
+        transfer.repair = true;
+        self.transfers.insert(content, transfer);
+        let command = self.expect(ctx, content, Purpose::Receive);
+        ctx.store(StoreCommand::Repair { command, content });
+        self.save(ctx, content);
+    }
+
+    /// Pauses (`true`) or resumes.
+    ///
+    /// # Errors
+    /// If there is no such transfer.
+    pub fn set_paused(&mut self, ctx: &mut Context, content: ContentId, paused: bool) -> Result<(), UserError> {
+        let transfer = self.transfers.get_mut(&content).ok_or_else(not_fetching)?;
+        transfer.order.paused = paused;
+        if paused {
+            transfer.order.totals.elapsed_ms = transfer.elapsed_ms(ctx.now);
+            for fetch in transfer.sources.values().flat_map(|source| source.fetches.keys()) {
+                ctx.net(NetCommand::CancelFetch { fetch: *fetch });
+            }
+        } else if let Phase::Failed(_) | Phase::Blocked { .. } = transfer.phase {
+            self.restart(ctx, content);
+        }
+        if let Some(transfer) = self.transfers.get_mut(&content) {
+            transfer.begun = ctx.now;
+        }
+        self.save(ctx, content);
+        Ok(())
+    }
+
+    /// Takes up a transfer that the store had given up.
+    pub(super) fn restart(&mut self, ctx: &mut Context, content: ContentId) {
+        let Some(transfer) = self.transfers.get_mut(&content) else { return };
+        match transfer.stored.as_ref().map(|stored| stored.path.clone()) {
+            Some(target) => {
+                transfer.phase = Phase::Preparing;
+                let command = self.expect(ctx, content, Purpose::Receive);
+                ctx.store(StoreCommand::Receive { command, content, root: None, target });
+            }
+            None => transfer.phase = Phase::Locating,
+        }
+    }
+
+    /// Gives a transfer up and deletes what is partial.
+    ///
+    /// # Errors
+    /// If there is no such transfer.
+    pub fn cancel(&mut self, ctx: &mut Context, content: ContentId) -> Result<(), UserError> {
+        let transfer = self.transfers.remove(&content).ok_or_else(not_fetching)?;
+        for fetch in transfer.sources.values().flat_map(|source| source.fetches.keys()) {
+            ctx.net(NetCommand::CancelFetch { fetch: *fetch });
+        }
+        let command = ctx.command_id();
+        ctx.store(StoreCommand::Remove { command, content, delete_files: true });
+        let command = ctx.command_id();
+        ctx.store(StoreCommand::Write { command, put: Vec::new(), delete: vec![transfer_key(content)] });
+        Ok(())
+    }
+
+    /// Peers that a transfer's ticket names.
+    pub(super) fn ticket_nodes(order: &Order) -> Vec<mesh_proto::NodeId> {
+        let ticket = order.ticket.parse::<Ticket>();
+        ticket.map(|ticket| ticket.peers.iter().filter_map(|address| node_of(address)).collect()).unwrap_or_default()
+    }
+}
+
+fn not_fetching() -> UserError {
+    UserError::new(ErrorKind::NotFound, "this content is not being fetched", "see `mesh-node ls`")
+}

@@ -1,0 +1,227 @@
+//! The life of one transfer: find holders, get the root, prepare the store, fetch, finish.
+
+use std::time::Duration;
+
+use mesh_chunk::{Detail, Layout, Root, RootKind};
+use mesh_proto::extensions::Extensions;
+use mesh_proto::message::{Find, HaveRequest, Message, Uninterested};
+use mesh_proto::port::store::{Received, StoreCommand, StoredContent};
+use mesh_proto::port::user::{ErrorKind, UserError};
+use mesh_proto::port::{Event, Failure};
+use mesh_proto::{ChunkSet, ContentId, NodeId, PageId};
+
+use super::state::{Phase, Transfer};
+use super::{Around, Completed, Purpose, Transfers};
+use crate::Context;
+
+/// The store is asked again after it could not go on.
+const BLOCKED_RETRY: Duration = Duration::from_secs(10);
+/// Connected peers are asked again so often while nobody is found.
+const LOOK_AGAIN: Duration = Duration::from_secs(20);
+/// How often totals are written down while fetching.
+const SAVE_EVERY: Duration = Duration::from_secs(10);
+
+impl Transfers {
+    /// Does what one transfer needs next.
+    pub(super) fn step(&mut self, ctx: &mut Context, content: ContentId, around: &mut Around<'_>) {
+        self.find_holders(ctx, content, around);
+        let Some(transfer) = self.transfers.get(&content) else { return };
+        match &transfer.phase {
+            Phase::Locating => self.ask_for_root(ctx, content, around),
+            Phase::Fetching => {
+                if transfer.is_all_here() {
+                    self.finish(ctx, content);
+                } else {
+                    if ctx.now.since(transfer.saved) >= SAVE_EVERY {
+                        self.save(ctx, content);
+                    }
+                    self.ask_for_pages(ctx, content, around);
+                    self.ask_for_chunks(ctx, content, around);
+                }
+            }
+            Phase::Blocked { until, .. } if *until <= ctx.now => self.restart(ctx, content),
+            Phase::Blocked { .. } | Phase::Preparing | Phase::Finishing | Phase::Failed(_) => {}
+        }
+    }
+
+    /// Asks peers that may hold the content what they hold: those its ticket names, those that list it, those that
+    /// other sources name, those that answered to its discovery key. Nobody else learns its id.
+    fn find_holders(&mut self, ctx: &mut Context, content: ContentId, around: &mut Around<'_>) {
+        let Some(transfer) = self.transfers.get_mut(&content) else { return };
+        let mut candidates: Vec<NodeId> = Self::ticket_nodes(&transfer.order);
+        candidates.extend(around.records.holders(content));
+        candidates.extend(transfer.others.iter().copied());
+        let publishers = around.records.publishers(content);
+        candidates.extend(publishers);
+        candidates.sort_unstable();
+        candidates.dedup();
+        candidates.retain(|node| *node != ctx.node);
+        for node in candidates {
+            if !around.peers.is_connected(node) {
+                around.peers.learn(node, around.records.addresses_of(node), "another source");
+                around.peers.set_needed(node, true);
+                continue;
+            }
+            let source = transfer.sources.entry(node).or_default();
+            if !source.asked && !source.banned {
+                source.asked = true;
+                source.class = around.peers.peer(node).and_then(|peer| peer.class());
+                let request = HaveRequest { content, extensions: Extensions::default() };
+                ctx.send(node, Message::HaveRequest(request));
+            }
+        }
+        Self::look_around(ctx, transfer, around);
+        let nobody = !transfer.sources.values().any(|source| source.holds_something() && !source.banned);
+        let waited = ctx.now.since(transfer.begun) > Duration::from_secs(5);
+        if nobody && waited && !transfer.told_waiting {
+            transfer.told_waiting = true;
+            let why = "no peer that has it is connected; it goes on by itself when one is".to_owned();
+            ctx.report(Event::TransferWaiting { content, why });
+        } else if !nobody {
+            transfer.told_waiting = false;
+        }
+    }
+
+    /// Asks every connected peer by the content's discovery key, which tells nothing to those who do not hold it: each
+    /// once, and again now and then while nobody was found.
+    fn look_around(ctx: &mut Context, transfer: &mut Transfer, around: &Around<'_>) {
+        let found = transfer.sources.values().any(|source| source.holds_something() && !source.banned);
+        let key = transfer.key;
+        for node in around.peers.connected() {
+            let asked = transfer.looked.get(&node).copied();
+            let again = asked.is_some_and(|at| !found && ctx.now.since(at) >= LOOK_AGAIN);
+            if asked.is_none() || again {
+                transfer.looked.insert(node, ctx.now);
+                ctx.send(node, Message::Find(Find { key, extensions: Extensions::default() }));
+            }
+        }
+    }
+
+    /// A root came from a peer: if it is the right one, the store prepares to receive.
+    pub(super) fn on_root(&mut self, ctx: &mut Context, content: ContentId, node: NodeId, bytes: Vec<u8>) {
+        let Some(transfer) = self.transfers.get_mut(&content) else { return };
+        if transfer.phase != Phase::Locating {
+            return;
+        }
+        if let Err(error) = Root::decode(&bytes, &content) {
+            let why = format!("the manifest root it sent is wrong: {error}");
+            self.ban(ctx, content, node, why);
+            return;
+        }
+        transfer.phase = Phase::Preparing;
+        let target = transfer.order.target.clone();
+        let command = self.expect(ctx, content, Purpose::Receive);
+        ctx.store(StoreCommand::Receive { command, content, root: Some(bytes), target });
+    }
+
+    pub(super) fn on_receiving(&mut self, ctx: &mut Context, content: ContentId, result: &Result<Received, Failure>) {
+        let Some(transfer) = self.transfers.get_mut(&content) else { return };
+        match result {
+            Err(failure) => self.on_store_failure(ctx, content, failure),
+            Ok(received) => {
+                transfer.phase = Phase::Fetching;
+                transfer.stored = Some(received.stored.clone());
+                transfer.have = received.have.clone();
+                transfer.open = ChunkSet::full(received.stored.chunk_count).difference(&received.have);
+                transfer.aside = received.aside.iter().copied().collect();
+                transfer.listing_pending_bytes = (!received.listing_checked).then_some(u64::MAX);
+                transfer.layout = None;
+                // The root is with the store in any case; from there on both ways are one.
+                let page = PageId(content.0);
+                transfer.pages_at_store.insert(page);
+                let command = self.expect(ctx, content, Purpose::ReadPage(page));
+                ctx.store(StoreCommand::ReadPage { command, content, page });
+            }
+        }
+    }
+
+    /// The root came back from our own store.
+    pub(super) fn on_own_root(&mut self, ctx: &mut Context, content: ContentId, bytes: &[u8]) {
+        let Some(transfer) = self.transfers.get_mut(&content) else { return };
+        match Root::decode(bytes, &content) {
+            Err(error) => {
+                let failure = Failure::lasting(format!("the manifest kept on this machine is damaged: {error}"));
+                self.on_store_failure(ctx, content, &failure);
+            }
+            Ok(root) => {
+                if let (Some(pending), RootKind::Tree { listing_bytes }) =
+                    (transfer.listing_pending_bytes.as_mut(), &root.kind)
+                {
+                    *pending = *listing_bytes;
+                }
+                match Layout::new(&root, Detail::LengthsOnly) {
+                    Ok(layout) => transfer.layout = Some(layout),
+                    Err(error) => self.on_bad_manifest(ctx, content, &error.to_string()),
+                }
+                if let Some(transfer) = self.transfers.get_mut(&content) {
+                    transfer.recount();
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_listing_checked(
+        &mut self,
+        ctx: &mut Context,
+        content: ContentId,
+        result: &Result<(), Failure>,
+    ) -> bool {
+        let Some(transfer) = self.transfers.get_mut(&content) else { return false };
+        match result {
+            Ok(()) => transfer.listing_pending_bytes = None,
+            Err(failure) => self.on_store_failure(ctx, content, failure),
+        }
+        true
+    }
+
+    /// The store can't go on: for a while, or until a person helps.
+    pub(super) fn on_store_failure(&mut self, ctx: &mut Context, content: ContentId, failure: &Failure) {
+        let Some(transfer) = self.transfers.get_mut(&content) else { return };
+        if failure.may_pass {
+            transfer.phase = Phase::Blocked { why: failure.why.clone(), until: ctx.now.after(BLOCKED_RETRY) };
+            ctx.report(Event::TransferWaiting { content, why: failure.why.clone() });
+            return;
+        }
+        let cure = "remove the cause, then `mesh-node resume` (or the same `get` again)";
+        let error = UserError::new(ErrorKind::Unavailable, failure.why.clone(), cure);
+        self.fail(ctx, content, error);
+    }
+
+    /// Ends the work on a transfer until a person helps. What is here stays.
+    pub(super) fn fail(&mut self, ctx: &mut Context, content: ContentId, error: UserError) {
+        let Some(transfer) = self.transfers.get_mut(&content) else { return };
+        transfer.phase = Phase::Failed(error.clone());
+        ctx.report(Event::TransferFailed { content, error });
+    }
+
+    fn finish(&mut self, ctx: &mut Context, content: ContentId) {
+        let Some(transfer) = self.transfers.get_mut(&content) else { return };
+        transfer.phase = Phase::Finishing;
+        let command = self.expect(ctx, content, Purpose::Finish);
+        ctx.store(StoreCommand::Finish { command, content });
+    }
+
+    pub(super) fn on_finished(
+        &mut self,
+        ctx: &mut Context,
+        content: ContentId,
+        result: &Result<StoredContent, Failure>,
+    ) {
+        let stored = match result {
+            Err(failure) => return self.on_store_failure(ctx, content, failure),
+            Ok(stored) => stored.clone(),
+        };
+        self.on_complete(ctx, content, stored);
+    }
+
+    /// The files are under their final name and synced: the rest of the brain takes over.
+    pub(super) fn on_complete(&mut self, ctx: &mut Context, content: ContentId, stored: StoredContent) {
+        let Some(transfer) = self.transfers.remove(&content) else { return };
+        for (node, _) in transfer.sources.iter().filter(|(_, source)| source.asked) {
+            let message = Uninterested { content, extensions: Extensions::default() };
+            ctx.send(*node, Message::Uninterested(message));
+        }
+        let report = transfer.report(ctx.now, &stored);
+        self.completed.push(Completed { stored, order: transfer.order, report, repair: transfer.repair });
+    }
+}

@@ -1,0 +1,368 @@
+//! What people and programs ask of the node, and what they are answered.
+
+use mesh_proto::limits::{NAME_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX};
+use mesh_proto::port::store::{Row, StoreCommand, StoredContent, Table};
+use mesh_proto::port::user::{ErrorKind, UserCommand, UserError, UserReply};
+use mesh_proto::port::view::{GcView, GetView, ShareView};
+use mesh_proto::port::{Event, Failure, UserRequestId};
+use mesh_proto::record::Access;
+use mesh_proto::{ChunkSet, CommandId, ContentId, Ticket, UnixMs};
+
+use crate::contents::{Treatment, last_part};
+use crate::node::{Node, Pending};
+use crate::transfer::state::{Totals, hex};
+use crate::transfer::{Around, Order};
+
+impl Node {
+    pub(crate) fn on_user(&mut self, request: UserRequestId, command: UserCommand) {
+        if self.records.on_user(&mut self.ctx, request, &command) {
+            return;
+        }
+        let answered = match command {
+            UserCommand::Share { path, name, listed, tags, access } => {
+                self.share(request, path, name, listed, tags, access).map(|()| None)
+            }
+            UserCommand::Get { .. } => self.get(command).map(|view| Some(UserReply::Getting(view))),
+            UserCommand::Remove { content, delete_files } => {
+                self.remove(Some(request), content, delete_files).map(|()| None)
+            }
+            UserCommand::Pin { content, pinned } => self.pin(request, content, pinned).map(|()| None),
+            UserCommand::Pause { content } => self.pause(content, true),
+            UserCommand::Resume { content } => self.pause(content, false),
+            UserCommand::Cancel { content } => {
+                self.transfers.cancel(&mut self.ctx, content).map(|()| Some(UserReply::Done))
+            }
+            UserCommand::Limit { up_bytes_per_s, down_bytes_per_s } => {
+                self.settings.up_bytes_per_s = up_bytes_per_s.unwrap_or(self.settings.up_bytes_per_s);
+                self.settings.down_bytes_per_s = down_bytes_per_s.unwrap_or(self.settings.down_bytes_per_s);
+                self.keep_settings(request);
+                Ok(None)
+            }
+            UserCommand::Quota { bytes } => {
+                self.settings.quota_bytes = bytes;
+                self.keep_settings(request);
+                Ok(None)
+            }
+            UserCommand::Gc => Ok(Some(UserReply::Collected(self.collect()))),
+            UserCommand::Verify { content } => self.verify(request, content).map(|()| None),
+            UserCommand::Dial { address } => {
+                self.dial(request, address);
+                Ok(None)
+            }
+            UserCommand::Doctor => {
+                self.ask_usage(Some(request));
+                Ok(None)
+            }
+            other => self.show(&other).map(Some),
+        };
+        match answered {
+            Ok(None) => {}
+            Ok(Some(reply)) => self.ctx.reply(request, reply),
+            Err(error) => self.ctx.reply(request, UserReply::Failed(error)),
+        }
+    }
+
+    fn share(
+        &mut self,
+        request: UserRequestId,
+        path: String,
+        name: Option<String>,
+        listed: bool,
+        tags: Vec<String>,
+        access: Access,
+    ) -> Result<(), UserError> {
+        let name = name.unwrap_or_else(|| last_part(&path).to_owned());
+        check_label(&name, &tags)?;
+        let treatment = Treatment {
+            name,
+            access,
+            listed,
+            tags,
+            pinned: true,
+            added: self.ctx.unix(),
+            seed_until: UnixMs(0),
+            ticket: String::new(),
+        };
+        let command = self.ctx.command_id();
+        self.pending.insert(command, Pending::Share { request, path: path.clone(), treatment });
+        self.ctx.store(StoreCommand::Share { command, path });
+        Ok(())
+    }
+
+    pub(crate) fn on_shared(&mut self, command: CommandId, result: Result<StoredContent, Failure>) {
+        let Some(Pending::Share { request, treatment, .. }) = self.pending.remove(&command) else { return };
+        match result {
+            Err(failure) => self.reply_failure(request, &failure),
+            Ok(stored) => {
+                let content = stored.content;
+                let row = treatment.row(content);
+                self.contents.add(stored, treatment);
+                let command = self.ctx.command_id();
+                self.pending.insert(command, Pending::ShareRow { request, content });
+                self.ctx.store(StoreCommand::Write { command, put: vec![row], delete: Vec::new() });
+            }
+        }
+    }
+
+    fn reply_shared(&mut self, request: UserRequestId, content: ContentId) {
+        let Some(known) = self.contents.find(content) else { return };
+        let (stored, treatment) = (&known.stored, &known.treatment);
+        let view = ShareView {
+            ticket: self.ticket(content, &treatment.name, stored.total_bytes),
+            content_id: content,
+            kind: stored.kind,
+            name: treatment.name.clone(),
+            size_bytes: stored.total_bytes,
+            chunks: stored.chunk_count,
+            blake3: hex(&stored.whole_hash),
+            listed: treatment.listed,
+        };
+        match treatment.listed {
+            true => {
+                let entry = known.entry();
+                self.records.publish(&mut self.ctx, entry);
+            }
+            false => self.records.withdraw(&mut self.ctx, content),
+        }
+        self.records.set_holding(&mut self.ctx, content, true);
+        self.interests.changed(&self.ctx, content, true);
+        self.ctx.reply(request, UserReply::Shared(view));
+    }
+
+    pub(crate) fn ticket(&self, content: ContentId, name: &str, size_bytes: u64) -> String {
+        crate::contents::ticket(content, name, size_bytes, self.ctx.node, &self.own_addresses())
+    }
+
+    fn get(&mut self, command: UserCommand) -> Result<GetView, UserError> {
+        let UserCommand::Get { ticket: text, target, seed_seconds, class, priority } = command else {
+            return Err(UserError::new(ErrorKind::Internal, "not a get", ""));
+        };
+        let ticket: Ticket = text.parse().map_err(|error| {
+            let cure = "copy the whole text that `share` printed, in quotes";
+            UserError::new(ErrorKind::Invalid, format!("this is not a ticket: {error}"), cure)
+        })?;
+        let content = ticket.content;
+        if let Some(view) = self.get_again(content, &target)? {
+            return Ok(view);
+        }
+        let name = ticket.name.clone().unwrap_or_else(|| last_part(&target).to_owned());
+        let order = Order {
+            ticket: text,
+            target: target.clone(),
+            name,
+            seed_seconds,
+            class,
+            priority,
+            access: self.records.listed_access(content).unwrap_or(Access::Ticket),
+            paused: false,
+            totals: Totals::default(),
+        };
+        let mut around = Around { peers: &mut self.peers, records: &self.records };
+        self.transfers.begin(&mut self.ctx, content, order, None, &mut around);
+        self.transfers.save(&mut self.ctx, content);
+        Ok(GetView { content_id: content, path: target, complete: false, report: None })
+    }
+
+    /// A get of something that is here or under way: joins it, or says why it can't.
+    fn get_again(&mut self, content: ContentId, target: &str) -> Result<Option<GetView>, UserError> {
+        if let Some(known) = self.contents.find(content) {
+            let path = known.stored.path.clone();
+            if path == target {
+                return Ok(Some(GetView { content_id: content, path, complete: true, report: None }));
+            }
+            let cure = "copy it from there, or remove it first with `mesh-node rm`";
+            return Err(UserError::new(ErrorKind::Exists, format!("this content is here already: {path}"), cure));
+        }
+        let Some(transfer) = self.transfers.find(content) else { return Ok(None) };
+        let path = transfer.order.target.clone();
+        if path != target {
+            let cure = "wait for it, or `mesh-node cancel` it first";
+            return Err(UserError::new(ErrorKind::Exists, format!("this content is being fetched to {path}"), cure));
+        }
+        self.transfers.set_paused(&mut self.ctx, content, false)?;
+        Ok(Some(GetView { content_id: content, path, complete: false, report: None }))
+    }
+
+    fn pause(&mut self, content: ContentId, paused: bool) -> Result<Option<UserReply>, UserError> {
+        self.transfers.set_paused(&mut self.ctx, content, paused).map(|()| Some(UserReply::Done))
+    }
+
+    fn remove(
+        &mut self,
+        request: Option<UserRequestId>,
+        content: ContentId,
+        delete_files: bool,
+    ) -> Result<(), UserError> {
+        if self.contents.remove(content).is_none() {
+            self.transfers.cancel(&mut self.ctx, content).map_err(|_| not_here())?;
+            if let Some(request) = request {
+                self.ctx.reply(request, UserReply::Done);
+            }
+            return Ok(());
+        }
+        self.records.withdraw(&mut self.ctx, content);
+        self.records.set_holding(&mut self.ctx, content, false);
+        self.interests.changed(&self.ctx, content, true);
+        let command = self.ctx.command_id();
+        self.pending.insert(command, request.map_or(Pending::Quiet, |request| Pending::Plain { request }));
+        self.ctx.store(StoreCommand::Remove { command, content, delete_files });
+        let command = self.ctx.command_id();
+        let delete = vec![(Table::Treatment, content.0.to_vec())];
+        self.ctx.store(StoreCommand::Write { command, put: Vec::new(), delete });
+        Ok(())
+    }
+
+    fn pin(&mut self, request: UserRequestId, content: ContentId, pinned: bool) -> Result<(), UserError> {
+        let known = self.contents.find_mut(content).ok_or_else(not_here)?;
+        known.treatment.pinned = pinned;
+        let row = known.treatment.row(content);
+        self.write_for(request, vec![row]);
+        Ok(())
+    }
+
+    fn keep_settings(&mut self, request: UserRequestId) {
+        self.settings.apply(&self.ctx, &mut self.serving, &mut self.transfers);
+        let rows = self.settings.rows();
+        self.write_for(request, rows);
+        self.collect_over_quota(None);
+    }
+
+    fn write_for(&mut self, request: UserRequestId, put: Vec<Row>) {
+        let command = self.ctx.command_id();
+        self.pending.insert(command, Pending::Plain { request });
+        self.ctx.store(StoreCommand::Write { command, put, delete: Vec::new() });
+    }
+
+    fn collect(&mut self) -> GcView {
+        let view = self.collect_over_quota(None);
+        let command = self.ctx.command_id();
+        self.pending.insert(command, Pending::Quiet);
+        self.ctx.store(StoreCommand::Sweep { command });
+        view
+    }
+
+    /// Removes received, unpinned contents, oldest first, until the quota is met; never `keep`.
+    pub(crate) fn collect_over_quota(&mut self, keep: Option<ContentId>) -> GcView {
+        let mut view = GcView { removed: 0, freed_bytes: 0 };
+        if self.settings.quota_bytes == 0 {
+            return view;
+        }
+        let received = self.contents.all().filter(|content| !content.stored.in_place);
+        let mut total: u64 = received.map(|content| content.stored.total_bytes).sum();
+        let mut loose: Vec<(UnixMs, ContentId, u64)> = self
+            .contents
+            .all()
+            .filter(|content| !content.stored.in_place && !content.treatment.pinned)
+            .map(|content| (content.treatment.added, content.stored.content, content.stored.total_bytes))
+            .filter(|(_, content, _)| Some(*content) != keep)
+            .collect();
+        loose.sort_unstable();
+        for (_, content, bytes) in loose {
+            if total <= self.settings.quota_bytes {
+                break;
+            }
+            if self.remove(None, content, true).is_ok() {
+                total -= bytes;
+                view.removed += 1;
+                view.freed_bytes += bytes;
+            }
+        }
+        view
+    }
+
+    fn verify(&mut self, request: UserRequestId, content: ContentId) -> Result<(), UserError> {
+        self.contents.find(content).ok_or_else(not_here)?;
+        let command = self.ctx.command_id();
+        self.pending.insert(command, Pending::Verify { request, content });
+        self.ctx.store(StoreCommand::Verify { command, content });
+        Ok(())
+    }
+
+    /// A content was hashed again: good, or to be repaired from peers if its files are ours.
+    pub(crate) fn on_verified(&mut self, command: CommandId, result: Result<ChunkSet, Failure>) {
+        let Some(Pending::Verify { request, content }) = self.pending.remove(&command) else { return };
+        let good = match result {
+            Err(failure) => return self.reply_failure(request, &failure),
+            Ok(good) => good,
+        };
+        let Some(known) = self.contents.find_mut(content) else { return };
+        let bad = known.stored.chunk_count - good.len().min(known.stored.chunk_count);
+        if bad == 0 {
+            known.changed = None;
+            return self.ctx.reply(request, UserReply::Done);
+        }
+        if known.stored.in_place {
+            let why = format!("{bad} of {} chunks are no longer what was shared", known.stored.chunk_count);
+            self.on_changed(content, why.clone());
+            let cure = "restore the file, or `mesh-node share` it again as it is now";
+            let error = UserError::new(ErrorKind::Mismatch, why, cure);
+            return self.ctx.reply(request, UserReply::Failed(error));
+        }
+        let Some(known) = self.contents.remove(content) else { return };
+        let order = Order {
+            ticket: known.treatment.ticket.clone(),
+            target: known.stored.path.clone(),
+            name: known.treatment.name.clone(),
+            seed_seconds: None,
+            class: Default::default(),
+            priority: 0,
+            access: known.treatment.access.clone(),
+            paused: false,
+            totals: Totals::default(),
+        };
+        let path = known.stored.path;
+        let mut around = Around { peers: &mut self.peers, records: &self.records };
+        self.transfers.repair(&mut self.ctx, content, order, &mut around);
+        self.records.set_holding(&mut self.ctx, content, false);
+        let view = GetView { content_id: content, path, complete: false, report: None };
+        self.ctx.reply(request, UserReply::Getting(view));
+    }
+
+    pub(crate) fn on_done(&mut self, command: CommandId, result: &Result<(), Failure>) {
+        match (self.pending.remove(&command), result) {
+            (Some(Pending::ShareRow { request, content }), Ok(())) => self.reply_shared(request, content),
+            (Some(Pending::Plain { request }), Ok(())) => self.ctx.reply(request, UserReply::Done),
+            (Some(Pending::ShareRow { request, .. } | Pending::Plain { request }), Err(failure)) => {
+                self.reply_failure(request, failure);
+            }
+            (Some(Pending::Complete { report }), Ok(())) => {
+                self.ctx.report(Event::TransferComplete { report: *report });
+            }
+            (Some(Pending::Complete { report }), Err(failure)) => {
+                // The file is under its final name; only the row that ends the transfer is missing, and it is written
+                // again after a restart.
+                let message = format!("{} is complete, but that could not be noted: {}", report.path, failure.why);
+                self.ctx.report(Event::Warning { message });
+                self.ctx.report(Event::TransferComplete { report: *report });
+            }
+            (None, Err(failure)) => {
+                let message = format!("the store could not write: {}", failure.why);
+                self.ctx.report(Event::Warning { message });
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn reply_failure(&mut self, request: UserRequestId, failure: &Failure) {
+        let (kind, cure) = match failure.may_pass {
+            true => (ErrorKind::Unavailable, "try again in a while"),
+            false => (ErrorKind::Invalid, ""),
+        };
+        self.ctx.reply(request, UserReply::Failed(UserError::new(kind, failure.why.clone(), cure)));
+    }
+}
+
+fn not_here() -> UserError {
+    UserError::new(ErrorKind::NotFound, "there is no such content here", "see `mesh-node ls`")
+}
+
+fn check_label(name: &str, tags: &[String]) -> Result<(), UserError> {
+    let wrong = |message: String| Err(UserError::new(ErrorKind::Invalid, message, ""));
+    if name.is_empty() || name.len() > NAME_BYTES_MAX {
+        return wrong(format!("a name has 1 to {NAME_BYTES_MAX} bytes"));
+    }
+    if tags.len() > TAGS_MAX || tags.iter().any(|tag| tag.is_empty() || tag.len() > TAG_BYTES_MAX) {
+        return wrong(format!("there can be {TAGS_MAX} tags of at most {TAG_BYTES_MAX} bytes"));
+    }
+    Ok(())
+}

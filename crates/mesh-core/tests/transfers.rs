@@ -1,0 +1,217 @@
+//! Transfers between brains: one source, several, liars, slow ones, dying ones, and what it all costs.
+
+mod world;
+
+use std::time::Duration;
+
+use mesh_proto::bulk::TrafficClass;
+use mesh_proto::port::Event;
+use mesh_proto::port::user::{ErrorKind, UserCommand, UserReply};
+use mesh_proto::port::view::{GetReport, ShareView};
+use mesh_proto::record::Access;
+use world::World;
+
+const MBIT: u64 = 125_000;
+
+fn share(world: &mut World, host: usize, path: &str) -> ShareView {
+    let command = UserCommand::Share {
+        path: path.to_owned(),
+        name: None,
+        listed: false,
+        tags: Vec::new(),
+        access: Access::Ticket,
+    };
+    match world.reply(host, command) {
+        UserReply::Shared(view) => view,
+        other => panic!("not shared: {other:?}"),
+    }
+}
+
+fn get_command(ticket: &str) -> UserCommand {
+    UserCommand::Get {
+        ticket: ticket.to_owned(),
+        target: "/home/ada/file".to_owned(),
+        seed_seconds: None,
+        class: TrafficClass::Public,
+        priority: 0,
+    }
+}
+
+fn report_of(world: &World, host: usize) -> Option<GetReport> {
+    world
+        .seen(host, |event| match event {
+            Event::TransferComplete { report } => Some(report.clone()),
+            _ => None,
+        })
+        .pop()
+}
+
+fn get(world: &mut World, host: usize, ticket: &str) -> GetReport {
+    let reply = world.reply(host, get_command(ticket));
+    assert!(matches!(reply, UserReply::Getting(_)), "{reply:?}");
+    let done = world.run_until(Duration::from_secs(600), |world| report_of(world, host).is_some());
+    assert!(done, "the transfer did not end: {:?}", world.hosts[host].events.last());
+    report_of(world, host).expect("just seen")
+}
+
+#[test]
+fn a_file_arrives_whole_and_once() {
+    let mut world = World::new();
+    let source = world.add(100 * MBIT, &[]);
+    let getter = world.add(100 * MBIT, &[]);
+    let shared = share(&mut world, source, "/data/file-2000");
+    let began = world.now;
+    let report = get(&mut world, getter, &shared.ticket);
+    assert_eq!(report.received_bytes, shared.size_bytes);
+    assert_eq!((report.duplicate_bytes, report.rejected_bytes), (0, 0));
+    assert_eq!(report.sources.len(), 1);
+    // The wire is kept full: within 10 % of what its rate allows, connecting and starting included.
+    let seconds = (world.now - began) as f64 / 1e9;
+    let ideal = shared.size_bytes as f64 / (100 * MBIT) as f64;
+    assert!(seconds < ideal * 1.10, "{seconds:.2} s for {ideal:.2} s of wire");
+}
+
+#[test]
+fn four_sources_give_together() {
+    let mut world = World::new();
+    let sources: Vec<usize> = (0..4).map(|_| world.add(20 * MBIT, &[])).collect();
+    let getter = world.add(100 * MBIT, &[0, 1, 2, 3]);
+    let tickets: Vec<ShareView> = sources.iter().map(|source| share(&mut world, *source, "/data/file-2000")).collect();
+    let peers: Vec<String> =
+        tickets.iter().map(|view| view.ticket.split("peer=").nth(1).expect("a peer").to_owned()).collect();
+    let ticket = format!("{}&peer={}&peer={}&peer={}", tickets[0].ticket, peers[1], peers[2], peers[3]);
+    let began = world.now;
+    let report = get(&mut world, getter, &ticket);
+    let seconds = (world.now - began) as f64 / 1e9;
+    let ideal = tickets[0].size_bytes as f64 / (80 * MBIT) as f64;
+    assert!(seconds < ideal * 1.15, "{seconds:.2} s for {ideal:.2} s of wire");
+    assert_eq!(report.sources.len(), 4);
+    assert!(report.sources.iter().all(|source| source.bytes > tickets[0].size_bytes / 8));
+    assert!(report.duplicate_bytes * 100 < report.size_bytes, "{} bytes twice", report.duplicate_bytes);
+}
+
+#[test]
+fn a_liar_is_banned_and_the_file_still_right() {
+    let mut world = World::new();
+    let liar = world.add(100 * MBIT, &[]);
+    let honest = world.add(10 * MBIT, &[]);
+    let getter = world.add(100 * MBIT, &[0, 1]);
+    world.hosts[liar].corrupts = true;
+    let first = share(&mut world, liar, "/data/file-500");
+    let second = share(&mut world, honest, "/data/file-500");
+    let peer = second.ticket.split("peer=").nth(1).expect("a peer");
+    let report = get(&mut world, getter, &format!("{}&peer={peer}", first.ticket));
+    let banned: Vec<_> = report.sources.iter().filter(|source| source.banned).map(|source| source.node).collect();
+    assert_eq!(banned, vec![world.hosts[liar].id]);
+    assert!(report.rejected_bytes > 0);
+    let bans = world.seen(getter, |event| matches!(event, Event::PeerBanned { .. }).then_some(()));
+    assert_eq!(bans.len(), 1, "a ban is told once");
+    assert_eq!(world.hosts[getter].store.have(first.content_id).len(), first.chunks);
+}
+
+#[test]
+fn a_dying_source_costs_nothing_but_its_share() {
+    let mut world = World::new();
+    let dying = world.add(50 * MBIT, &[]);
+    let staying = world.add(50 * MBIT, &[]);
+    let getter = world.add(100 * MBIT, &[0, 1]);
+    let first = share(&mut world, dying, "/data/file-1000");
+    let second = share(&mut world, staying, "/data/file-1000");
+    let peer = second.ticket.split("peer=").nth(1).expect("a peer");
+    let ticket = format!("{}&peer={peer}", first.ticket);
+    assert!(matches!(world.reply(getter, get_command(&ticket)), UserReply::Getting(_)));
+    world.run_until(Duration::from_secs(2), |_| false);
+    world.kill(dying);
+    assert!(world.run_until(Duration::from_secs(120), |world| report_of(world, getter).is_some()));
+}
+
+#[test]
+fn a_killed_getter_goes_on_where_it_was() {
+    let mut world = World::new();
+    let source = world.add(20 * MBIT, &[]);
+    let getter = world.add(20 * MBIT, &[]);
+    let shared = share(&mut world, source, "/data/file-1000");
+    assert!(matches!(world.reply(getter, get_command(&shared.ticket)), UserReply::Getting(_)));
+    world.run_until(Duration::from_secs(10), |_| false);
+    world.kill(getter);
+    let had = world.hosts[getter].store.have(shared.content_id).len();
+    assert!(had > 100, "only {had} chunks after ten seconds");
+    world.hosts[getter].events.clear();
+    world.restart(getter, &[]);
+    assert!(world.run_until(Duration::from_secs(120), |world| report_of(world, getter).is_some()));
+}
+
+#[test]
+fn a_source_that_comes_later_is_found_and_people_are_told_to_wait() {
+    let mut world = World::new();
+    let source = world.add(20 * MBIT, &[]);
+    let getter = world.add(20 * MBIT, &[]);
+    let shared = share(&mut world, source, "/data/file-50");
+    world.kill(source);
+    assert!(matches!(world.reply(getter, get_command(&shared.ticket)), UserReply::Getting(_)));
+    world.run_until(Duration::from_secs(30), |_| false);
+    let waiting = world.seen(getter, |event| matches!(event, Event::TransferWaiting { .. }).then_some(()));
+    assert!(waiting.len() <= 1, "told {} times", waiting.len());
+    world.restart(source, &[]);
+    assert!(world.run_until(Duration::from_secs(60), |world| report_of(world, getter).is_some()));
+}
+
+#[test]
+fn wrong_asks_are_answered_with_a_cure() {
+    let mut world = World::new();
+    let host = world.add(MBIT, &[]);
+    match world.reply(host, get_command("http://example.org")) {
+        UserReply::Failed(error) => {
+            assert_eq!(error.kind, ErrorKind::Invalid);
+            assert!(!error.cure.is_empty());
+        }
+        other => panic!("{other:?}"),
+    }
+    let content = mesh_proto::ContentId([3; 32]);
+    for command in [
+        UserCommand::Pause { content },
+        UserCommand::Cancel { content },
+        UserCommand::Remove { content, delete_files: true },
+        UserCommand::Verify { content },
+        UserCommand::Pin { content, pinned: true },
+    ] {
+        let reply = world.reply(host, command.clone());
+        let not_found = matches!(&reply, UserReply::Failed(error) if error.kind == ErrorKind::NotFound);
+        assert!(not_found, "{command:?}: {reply:?}");
+    }
+}
+
+#[test]
+fn a_flash_crowd_trades_and_spares_the_seed() {
+    let mut world = World::new();
+    let seed = world.add(50 * MBIT, &[]);
+    let shared = share(&mut world, seed, "/data/file-1000");
+    let getters: Vec<usize> = (0..6).map(|_| world.add(50 * MBIT, &[0])).collect();
+    let began = world.now;
+    for getter in &getters {
+        assert!(matches!(world.reply(*getter, get_command(&shared.ticket)), UserReply::Getting(_)));
+    }
+    let all = |world: &World| getters.iter().all(|getter| report_of(world, *getter).is_some());
+    assert!(world.run_until(Duration::from_secs(300), all));
+    let seconds = (world.now - began) as f64 / 1e9;
+    let reports: Vec<GetReport> = getters.iter().filter_map(|getter| report_of(&world, *getter)).collect();
+    let seed_id = world.hosts[seed].id;
+    let from_seed: u64 =
+        reports.iter().flat_map(|report| &report.sources).filter(|one| one.node == seed_id).map(|one| one.bytes).sum();
+    let share_of_seed = from_seed as f64 / shared.size_bytes as f64;
+    println!("{seconds:.2} s, seed gave {share_of_seed:.2} of the file");
+    assert!(share_of_seed < 4.0, "the seed gave {share_of_seed:.2} times the file");
+}
+
+#[test]
+fn an_idle_node_sleeps() {
+    let mut world = World::new();
+    for _ in 0..3 {
+        world.add(50 * MBIT, &[0]);
+    }
+    world.run_until(Duration::from_secs(60), |_| false);
+    let before = world.wakes;
+    world.run_until(Duration::from_secs(600), |_| false);
+    let per_second = (world.wakes - before) as f64 / 600.0 / 3.0;
+    assert!(per_second < 0.5, "{per_second:.2} wake-ups a second and node");
+}
