@@ -1,0 +1,135 @@
+//! One content in the store: how it stands, its chunks, its files, and its reception while it is being received.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use mesh_chunk::{FileHasher, Layout, Listing, RootKind};
+use mesh_proto::port::store::StoredContent;
+use mesh_proto::{ChunkSet, ContentId};
+use parking_lot::{Mutex, RwLock};
+
+use crate::manifests::Manifests;
+use crate::space::Space;
+use crate::system::Identity;
+
+/// A content. Shared between commands, sources and sinks.
+#[derive(Debug)]
+pub struct Content {
+    /// Which.
+    pub id: ContentId,
+    /// How it stands.
+    pub record: RwLock<Record>,
+    /// Present while it is being received.
+    pub reception: RwLock<Option<Arc<Reception>>>,
+    /// Whether its files were found changed, which is told once.
+    pub changed: AtomicBool,
+}
+
+/// How a content stands.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// As the brain knows it.
+    pub stored: StoredContent,
+    /// Of a single complete file.
+    pub identity: Option<Identity>,
+}
+
+/// A content ready to be read: chunks and files.
+#[derive(Debug)]
+pub struct Opened {
+    /// All chunks.
+    pub layout: Layout,
+    /// The files.
+    pub space: Space,
+}
+
+/// A content that is being received.
+#[derive(Debug)]
+pub struct Reception {
+    /// Which.
+    pub content: ContentId,
+    /// Where its bytes go until it is complete.
+    pub partial: PathBuf,
+    /// File or tree.
+    pub kind: RootKind,
+    /// The hash all bytes must have.
+    pub whole_hash: [u8; 32],
+    /// The chunks known so far.
+    pub layout: RwLock<Layout>,
+    /// The files; absent while a tree's listing is not known.
+    pub space: RwLock<Option<Arc<Space>>>,
+    /// What is here.
+    pub progress: Mutex<Progress>,
+}
+
+/// What is here of a reception.
+#[derive(Debug)]
+pub struct Progress {
+    /// Chunks verified and written.
+    pub have: ChunkSet,
+    /// Of those, synced and noted.
+    pub kept: ChunkSet,
+    /// Bytes written since the last sync.
+    pub unsynced_bytes: u64,
+    /// The hash of the content's first bytes as far as they came in order.
+    pub prefix: FileHasher,
+    /// How far that is.
+    pub prefix_bytes: u64,
+    /// A tree's listing while it is gathered.
+    pub listing: Vec<u8>,
+    /// Unverified bytes of unfinished chunks.
+    pub aside: BTreeMap<u32, Vec<u8>>,
+    /// Nothing more may be written: it is being finished, or it was given up.
+    pub closed: bool,
+}
+
+/// The partial file or folder of a content that will lie at `target`.
+pub fn partial_path(target: &Path, content: ContentId) -> PathBuf {
+    let name = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let short: String = name.chars().take(80).collect();
+    target.with_file_name(format!(".{short}.{}.mesh-part", &content.to_string()[..8]))
+}
+
+impl Content {
+    /// A content that is complete or will be received.
+    pub fn new(stored: StoredContent, identity: Option<Identity>) -> Self {
+        Self {
+            id: stored.content,
+            record: RwLock::new(Record { stored, identity }),
+            reception: RwLock::new(None),
+            changed: AtomicBool::new(false),
+        }
+    }
+
+    /// Notes that the files changed. Returns whether that is news.
+    pub fn set_changed(&self) -> bool {
+        !self.changed.swap(true, Ordering::Relaxed)
+    }
+
+    /// Opens a complete content for reading.
+    pub fn open(&self, manifests: &Manifests) -> io::Result<Opened> {
+        let path = PathBuf::from(&self.record.read().stored.path);
+        let (root, layout) = manifests.load(self.id)?;
+        if !layout.is_complete() {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the manifest kept here is not complete"));
+        }
+        let space = match root.kind {
+            RootKind::File => Space::open_file(&path)?,
+            RootKind::Tree { .. } => {
+                let bytes = std::fs::read(listing_path(manifests, self.id))?;
+                let listing = Listing::decode(&bytes)
+                    .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
+                Space::tree(&path, listing, bytes, false)
+            }
+        };
+        Ok(Opened { layout, space })
+    }
+}
+
+/// Where a tree's listing is kept.
+pub fn listing_path(manifests: &Manifests, content: ContentId) -> PathBuf {
+    manifests.path(content).with_extension("listing")
+}

@@ -1,0 +1,148 @@
+//! The end of a reception: the whole is checked, synced, and gets its final name.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use mesh_chunk::{EntryKind, FileHasher};
+use mesh_proto::ContentId;
+use mesh_proto::port::Failure;
+use mesh_proto::port::store::StoredContent;
+
+use crate::content::Reception;
+use crate::log::{ContentRecord, Entry};
+use crate::space::{Space, Tree};
+use crate::store::Inner;
+use crate::system::{self, Identity};
+
+/// Bytes read at once when hashing again.
+const READ_BYTES: usize = 1 << 20;
+
+/// Finishes a reception.
+pub fn finish(store: &Arc<Inner>, id: ContentId) -> Result<StoredContent, Failure> {
+    let content = store.content(id).ok_or_else(|| Failure::lasting("nothing is kept of this content"))?;
+    let reception = content.reception.read().clone();
+    let reception = reception.ok_or_else(|| Failure::lasting("this content is not being received"))?;
+    let chunk_count = reception.layout.read().chunk_count();
+    if reception.progress.lock().have.len() != chunk_count {
+        return Err(Failure::lasting("chunks are missing"));
+    }
+    let mut stored = content.record.read().stored.clone();
+    let target = Path::new(&stored.path).to_owned();
+    let space = space_of(&reception)?;
+    let whole = hash_whole(&reception, &space).map_err(|error| failure(&reception.partial, &error))?;
+    if whole != reception.whole_hash {
+        let why = "every chunk is right, but the whole is not what the publisher said: the content itself is wrong";
+        return Err(Failure::lasting(why));
+    }
+    let identity = complete_files(&reception, &space).map_err(|error| failure(&reception.partial, &error))?;
+    store.manifests.sync(id).map_err(|error| failure(&reception.partial, &error))?;
+    give_name(&reception.partial, &target)?;
+    stored.complete = true;
+    store.append(&[Entry::Content(ContentRecord { stored: stored.clone(), identity })])?;
+    {
+        let mut record = content.record.write();
+        (record.stored, record.identity) = (stored.clone(), identity);
+    }
+    *content.reception.write() = None;
+    reception.progress.lock().closed = true;
+    let _ = std::fs::remove_file(store.aside_path(id));
+    Ok(stored)
+}
+
+fn failure(path: &Path, error: &io::Error) -> Failure {
+    let why = format!("can't finish {}: {error}", path.display());
+    if system::is_no_space(error) { Failure::passing(why) } else { Failure::lasting(why) }
+}
+
+fn space_of(reception: &Reception) -> Result<Arc<Space>, Failure> {
+    reception.space.read().clone().ok_or_else(|| Failure::lasting("the folder's listing is not here"))
+}
+
+/// The hash of all bytes: what came in order was hashed on its way, the rest is read back.
+fn hash_whole(reception: &Reception, space: &Space) -> io::Result<[u8; 32]> {
+    let total_bytes = reception.layout.read().total_bytes();
+    let (mut hasher, mut at) = {
+        let mut progress = reception.progress.lock();
+        let at = progress.prefix_bytes;
+        (std::mem::replace(&mut progress.prefix, FileHasher::new()), at)
+    };
+    reception.progress.lock().prefix_bytes = 0;
+    let mut buffer = vec![0; READ_BYTES];
+    while at < total_bytes {
+        let count = usize::try_from(total_bytes - at).unwrap_or(READ_BYTES).min(READ_BYTES);
+        space.read_at(&mut buffer[..count], at)?;
+        hasher.update(&buffer[..count]);
+        at += count as u64;
+    }
+    Ok(hasher.finish())
+}
+
+/// Makes everything durable under the partial name; of a single file gives its identity.
+fn complete_files(reception: &Reception, space: &Space) -> io::Result<Option<Identity>> {
+    match space {
+        Space::File { file, .. } => {
+            file.sync_all()?;
+            Ok(Some(Identity::of(&file.metadata()?)))
+        }
+        Space::Tree(tree) => {
+            space.sync()?;
+            complete_tree(tree)?;
+            system::sync_folder(&reception.partial)?;
+            Ok(None)
+        }
+    }
+}
+
+/// What chunks do not make: empty files, folders, links, modes and times. Folders last, deepest first.
+fn complete_tree(tree: &Tree) -> io::Result<()> {
+    let entries = tree.listing.entries();
+    for (index, entry) in entries.iter().enumerate() {
+        let path = tree.path_of(index);
+        match &entry.kind {
+            EntryKind::Directory { .. } => std::fs::create_dir_all(&path)?,
+            EntryKind::File { mode, .. } => {
+                if let Some(folder) = path.parent() {
+                    std::fs::create_dir_all(folder)?;
+                }
+                let file = system::open_read_write(&path)?;
+                system::set_modified(&file, entry.modified_unix_ms)?;
+                file.sync_all()?;
+                system::set_mode(&path, *mode)?;
+            }
+            EntryKind::Symlink { target } => match system::symlink(target, &path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                result => result?,
+            },
+        }
+    }
+    for (index, entry) in entries.iter().enumerate().rev() {
+        if let EntryKind::Directory { mode } = entry.kind {
+            let path = tree.path_of(index);
+            let folder = std::fs::File::open(&path)?;
+            system::set_modified(&folder, entry.modified_unix_ms)?;
+            folder.sync_all()?;
+            // Never so that we could not serve from it.
+            system::set_mode(&path, mode | 0o700)?;
+        }
+    }
+    Ok(())
+}
+
+fn give_name(partial: &Path, target: &Path) -> Result<(), Failure> {
+    system::rename_new(partial, target).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            let why = format!(
+                "{} came into being meanwhile; move it away and resume (the content is safe in {})",
+                target.display(),
+                partial.display()
+            );
+            Failure::lasting(why)
+        }
+        _ => failure(target, &error),
+    })?;
+    match target.parent() {
+        Some(folder) => system::sync_folder(folder).map_err(|error| failure(folder, &error)),
+        None => Ok(()),
+    }
+}
