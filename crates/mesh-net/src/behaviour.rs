@@ -1,0 +1,117 @@
+//! The libp2p behaviours of a node, put together, and the swarm around them.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use libp2p::identity::Keypair;
+use libp2p::kad::store::{MemoryStore, MemoryStoreConfig};
+use libp2p::swarm::NetworkBehaviour;
+use libp2p::swarm::behaviour::toggle::Toggle;
+use libp2p::{PeerId, StreamProtocol, Swarm, SwarmBuilder, connection_limits, identify, kad, mdns, noise, tcp, yamux};
+use mesh_proto::limits::{CONNECTIONS_MAX, STREAMS_PER_CONNECTION_MAX};
+
+use crate::config::{NetConfig, StartError};
+use crate::streams;
+
+/// The name nodes identify themselves under.
+pub(crate) const IDENTIFY_PROTOCOL: &str = "/mesh/1";
+/// The wider lookup's own name, so that no other network's table leaks in.
+pub(crate) const LOOKUP_PROTOCOL: StreamProtocol = StreamProtocol::new("/mesh/kad/1");
+
+/// Connections to one peer: one per direction of payload, and up to four for a bad link.
+const CONNECTIONS_PER_PEER_MAX: u32 = 8;
+/// Connections being set up at once, in each direction.
+const CONNECTIONS_PENDING_MAX: u32 = 64;
+/// Contents this node announces in the wider lookup.
+pub(crate) const PROVIDED_MAX: usize = 500;
+/// How long a provider is remembered by others.
+const PROVIDER_TTL: Duration = Duration::from_secs(30 * 60);
+/// How often we say again that we provide.
+const PROVIDER_REPUBLISH: Duration = Duration::from_secs(10 * 60);
+/// How long one look-up may take.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(15);
+/// How often identify repeats itself; addresses and versions rarely change.
+const IDENTIFY_INTERVAL: Duration = Duration::from_secs(60 * 60);
+/// How long a multicast announcement counts, and how often we ask.
+const MDNS_TTL: Duration = Duration::from_secs(6 * 60);
+const MDNS_QUERY_INTERVAL: Duration = Duration::from_secs(60);
+
+/// All behaviours. Limits come first, so that a connection too many is refused before anything is set up for it.
+#[derive(NetworkBehaviour)]
+pub(crate) struct MeshBehaviour {
+    limits: connection_limits::Behaviour,
+    identify: identify::Behaviour,
+    pub(crate) mdns: Toggle<mdns::tokio::Behaviour>,
+    pub(crate) lookup: Toggle<kad::Behaviour<MemoryStore>>,
+    pub(crate) streams: streams::Behaviour,
+}
+
+/// Builds the swarm; nothing listens yet.
+pub(crate) fn build_swarm(config: &NetConfig, keypair: Keypair) -> Result<Swarm<MeshBehaviour>, StartError> {
+    let connect_timeout = Duration::from_millis(config.connect_timeout_ms.max(1));
+    let idle_timeout = Duration::from_millis(config.idle_timeout_ms.max(1));
+    let behaviour = build_behaviour(config, &keypair);
+    let builder = SwarmBuilder::with_existing_identity(keypair)
+        .with_tokio()
+        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux_config)
+        .map_err(|error| StartError::Transport { why: error.to_string() })?;
+    let Ok(builder) = builder.with_behaviour(|_| behaviour);
+    let swarm = builder
+        .with_swarm_config(|swarm| swarm.with_idle_connection_timeout(idle_timeout))
+        .with_connection_timeout(connect_timeout)
+        .build();
+    Ok(swarm)
+}
+
+fn yamux_config() -> yamux::Config {
+    let mut config = yamux::Config::default();
+    config.set_max_num_streams(STREAMS_PER_CONNECTION_MAX);
+    config
+}
+
+fn build_behaviour(config: &NetConfig, keypair: &Keypair) -> MeshBehaviour {
+    let peer = keypair.public().to_peer_id();
+    let connections_max = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
+    let limits = connection_limits::ConnectionLimits::default()
+        .with_max_established(Some(connections_max))
+        .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX))
+        .with_max_pending_incoming(Some(CONNECTIONS_PENDING_MAX))
+        .with_max_pending_outgoing(Some(CONNECTIONS_PENDING_MAX));
+    let identify = identify::Config::new(IDENTIFY_PROTOCOL.to_owned(), keypair.public())
+        .with_agent_version(config.agent.clone())
+        .with_interval(IDENTIFY_INTERVAL)
+        .with_cache_size(0);
+    MeshBehaviour {
+        limits: connection_limits::Behaviour::new(limits),
+        identify: identify::Behaviour::new(identify),
+        mdns: config.mdns.then(|| build_mdns(peer)).flatten().into(),
+        lookup: config.kademlia.then(|| build_lookup(peer)).into(),
+        streams: streams::Behaviour::default(),
+    }
+}
+
+fn build_mdns(peer: PeerId) -> Option<mdns::tokio::Behaviour> {
+    let config = mdns::Config { ttl: MDNS_TTL, query_interval: MDNS_QUERY_INTERVAL, enable_ipv6: false };
+    mdns::tokio::Behaviour::new(config, peer)
+        .inspect_err(|error| tracing::warn!(%error, "multicast discovery is off"))
+        .ok()
+}
+
+/// Server mode from the start: without the internet nobody would confirm an address, and a table of clients is empty.
+fn build_lookup(peer: PeerId) -> kad::Behaviour<MemoryStore> {
+    let mut config = kad::Config::new(LOOKUP_PROTOCOL);
+    config
+        .set_query_timeout(LOOKUP_TIMEOUT)
+        .set_provider_record_ttl(Some(PROVIDER_TTL))
+        .set_provider_publication_interval(Some(PROVIDER_REPUBLISH))
+        .set_record_ttl(Some(PROVIDER_TTL));
+    let store = MemoryStoreConfig { max_provided_keys: PROVIDED_MAX * 8, ..MemoryStoreConfig::default() };
+    let mut lookup = kad::Behaviour::with_config(peer, MemoryStore::with_config(peer, store), config);
+    lookup.set_mode(Some(kad::Mode::Server));
+    lookup
+}
+
+/// An event that can't be.
+pub(crate) fn never(never: Infallible) -> ! {
+    match never {}
+}

@@ -1,0 +1,174 @@
+//! What all tasks of one connection share, and how they report.
+//!
+//! Invariant: a fault of the peer is reported once, and the connection is then closed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use mesh_proto::payload::PayloadStore;
+use mesh_proto::port::NetInput;
+use mesh_proto::port::net::ServeId;
+use mesh_proto::{ConnectionId, NodeId};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use crate::routes::Routes;
+use crate::streams::Opener;
+
+/// How long a stream's reader may go on after its connection was closed.
+const CLOSED_GRACE: Duration = Duration::from_millis(500);
+
+/// What a connection's task asks of the swarm's task.
+#[derive(Debug)]
+pub(crate) struct CloseRequest {
+    pub(crate) connection: ConnectionId,
+    pub(crate) why: String,
+}
+
+/// What every task of the network can reach.
+pub(crate) struct Shared {
+    pub(crate) inputs: mpsc::Sender<NetInput>,
+    pub(crate) close: mpsc::Sender<CloseRequest>,
+    pub(crate) store: Arc<dyn PayloadStore>,
+    pub(crate) routes: Routes,
+    pub(crate) probe_interval_ms: watch::Receiver<u64>,
+    next_serve: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        inputs: mpsc::Sender<NetInput>,
+        close: mpsc::Sender<CloseRequest>,
+        store: Arc<dyn PayloadStore>,
+        probe_interval_ms: watch::Receiver<u64>,
+    ) -> Self {
+        Self { inputs, close, store, routes: Routes::default(), probe_interval_ms, next_serve: AtomicU64::new(1) }
+    }
+
+    /// Reports, waiting while the brain is busy. If nobody listens any more, nobody misses it.
+    pub(crate) async fn report(&self, input: NetInput) {
+        let _ = self.inputs.send(input).await;
+    }
+
+    pub(crate) fn new_serve(&self) -> ServeId {
+        ServeId(self.next_serve.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// One connection, as its tasks see it.
+pub(crate) struct Connection {
+    pub(crate) id: ConnectionId,
+    pub(crate) node: NodeId,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) opener: Opener,
+    /// Span requests of the peer that are not at their end.
+    pub(crate) serves_open: AtomicUsize,
+    /// Payload streams the peer opened that live.
+    pub(crate) sources_open: AtomicUsize,
+    /// Control streams the peer opened that live.
+    pub(crate) controls_open: AtomicUsize,
+    /// Echoes of the peer's probes that run.
+    pub(crate) echoes_open: AtomicUsize,
+    /// Whether our own control stream to the peer stands.
+    pub(crate) control_ready: AtomicBool,
+    closed: watch::Receiver<bool>,
+    faulted: AtomicBool,
+    born: Instant,
+    received_ms: AtomicU64,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        id: ConnectionId,
+        node: NodeId,
+        shared: Arc<Shared>,
+        opener: Opener,
+        closed: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            id,
+            node,
+            shared,
+            opener,
+            serves_open: AtomicUsize::new(0),
+            sources_open: AtomicUsize::new(0),
+            controls_open: AtomicUsize::new(0),
+            echoes_open: AtomicUsize::new(0),
+            control_ready: AtomicBool::new(false),
+            closed,
+            faulted: AtomicBool::new(false),
+            born: Instant::now(),
+            received_ms: AtomicU64::new(0),
+        }
+    }
+
+    /// Reports something about this connection.
+    pub(crate) async fn report(&self, input: NetInput) {
+        self.shared.report(input).await;
+    }
+
+    /// Returns when the connection has ended.
+    pub(crate) async fn closed(&self) {
+        let mut closed = self.closed.clone();
+        let _ = closed.wait_for(|closed| *closed).await;
+    }
+
+    /// Returns some time after the connection has ended. Its streams end by themselves once what had already come was
+    /// read from them; this is the last resort for those that don't.
+    pub(crate) async fn closed_for_long(&self) {
+        self.closed().await;
+        tokio::time::sleep(CLOSED_GRACE).await;
+    }
+
+    /// Notes that bytes came: the peer lives.
+    pub(crate) fn note_received(&self) {
+        let now_ms = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.received_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    /// How long ago the last byte came.
+    pub(crate) fn silence(&self) -> Duration {
+        let last = Duration::from_millis(self.received_ms.load(Ordering::Relaxed));
+        self.born.elapsed().saturating_sub(last)
+    }
+
+    /// Reports that the peer broke the protocol, once, and closes the connection.
+    pub(crate) async fn fault(&self, why: String) {
+        if self.faulted.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let input = NetInput::Malformed { connection: self.id, node: self.node, why: why.clone() };
+        self.report(input).await;
+        self.close(format!("the peer broke the protocol: {why}")).await;
+    }
+
+    /// Asks for the connection to be closed.
+    pub(crate) async fn close(&self, why: String) {
+        let _ = self.shared.close.send(CloseRequest { connection: self.id, why }).await;
+    }
+
+    /// Counts something up unless it is at its limit; the guard counts it down again.
+    pub(crate) fn try_count(
+        self: &Arc<Self>,
+        counter: fn(&Connection) -> &AtomicUsize,
+        limit: usize,
+    ) -> Option<Counted> {
+        let counted = counter(self)
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < limit).then_some(count + 1))
+            .is_ok();
+        counted.then(|| Counted { connection: Arc::clone(self), counter })
+    }
+}
+
+/// One of a bounded number of things that a connection has.
+pub(crate) struct Counted {
+    connection: Arc<Connection>,
+    counter: fn(&Connection) -> &AtomicUsize,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        (self.counter)(&self.connection).fetch_sub(1, Ordering::Relaxed);
+    }
+}

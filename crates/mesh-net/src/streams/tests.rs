@@ -1,0 +1,100 @@
+//! Sixty-four streams opened at once, a hundred times, without a loss.
+
+use std::time::Duration;
+
+use futures::{AsyncReadExt, AsyncWriteExt, StreamExt, future};
+use libp2p::swarm::SwarmEvent;
+use libp2p::{Multiaddr, Swarm, SwarmBuilder, noise, tcp, yamux};
+
+use super::*;
+
+const AT_ONCE: usize = 64;
+const ROUNDS: usize = 100;
+
+pub(crate) fn bare_swarm() -> Swarm<Behaviour> {
+    SwarmBuilder::with_new_identity()
+        .with_tokio()
+        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
+        .unwrap()
+        .with_behaviour(|_| Behaviour::default())
+        .unwrap()
+        .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(60)))
+        .build()
+}
+
+/// Runs a swarm that echoes one byte on each stream opened to it; says where it listens.
+async fn echoing_swarm() -> Multiaddr {
+    let mut swarm = bare_swarm();
+    swarm.listen_on("/ip4/127.0.0.1/tcp/0".parse().unwrap()).unwrap();
+    let address = loop {
+        if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {
+            break address;
+        }
+    };
+    tokio::spawn(async move {
+        loop {
+            if let SwarmEvent::Behaviour(Inbound { mut stream, .. }) = swarm.select_next_some().await {
+                tokio::spawn(async move {
+                    let mut byte = [0u8; 1];
+                    stream.read_exact(&mut byte).await.unwrap();
+                    stream.write_all(&byte).await.unwrap();
+                    stream.close().await.unwrap();
+                });
+            }
+        }
+    });
+    address
+}
+
+/// Runs a swarm that dials; gives what opens streams, and the streams opened to it.
+pub(crate) async fn dialling_swarm(address: Multiaddr) -> (Opener, mpsc::Receiver<Inbound>) {
+    let mut swarm = bare_swarm();
+    swarm.dial(address).unwrap();
+    let opener = loop {
+        if let SwarmEvent::ConnectionEstablished { connection_id, .. } = swarm.select_next_some().await {
+            break swarm.behaviour().opener(connection_id).unwrap();
+        }
+    };
+    let (sender, inbound) = mpsc::channel(INBOUND_QUEUE_MAX);
+    tokio::spawn(async move {
+        loop {
+            if let SwarmEvent::Behaviour(stream) = swarm.select_next_some().await {
+                let _ = sender.try_send(stream);
+            }
+        }
+    });
+    (opener, inbound)
+}
+
+async fn one_echo(opener: Opener, byte: u8) {
+    let mut stream = opener.open(BULK).await.unwrap();
+    stream.write_all(&[byte]).await.unwrap();
+    stream.flush().await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    assert_eq!(answer, [byte]);
+    stream.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_stream_is_lost_when_many_are_opened_at_once() {
+    let (opener, _inbound) = dialling_swarm(echoing_swarm().await).await;
+    for round in 0..ROUNDS {
+        let echoes = (0..AT_ONCE).map(|_| one_echo(opener.clone(), round as u8));
+        tokio::time::timeout(Duration::from_secs(30), future::join_all(echoes)).await.expect("a stream was lost");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_protocol_is_told_at_once() {
+    let (opener, _inbound) = dialling_swarm(echoing_swarm().await).await;
+    let answer = opener.open(StreamProtocol::new("/nobody/speaks/this")).await;
+    assert_eq!(answer.unwrap_err(), OpenError::Unsupported);
+}
+
+#[tokio::test]
+async fn opening_on_a_connection_that_ended_fails_at_once() {
+    let (requests, _) = mpsc::channel(1);
+    let opener = Opener { requests };
+    assert_eq!(opener.open(BULK).await.unwrap_err(), OpenError::Gone);
+}
