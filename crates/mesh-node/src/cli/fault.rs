@@ -1,0 +1,191 @@
+//! Why a command failed: what, why, what to do, and the exit code that goes with it.
+
+use std::error::Error;
+use std::io;
+
+use mesh_node::api::outcome::Outcome;
+use mesh_node::api::{ClientError, ServerError};
+use mesh_node::data_folder::FolderError;
+use mesh_node::keys::KeysError;
+use mesh_node::{ConfigError, StartError};
+use mesh_proto::port::user::UserError;
+use serde_json::{Value, json};
+
+use super::output::printable;
+
+/// A command's failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// How the process ends.
+    pub outcome: Outcome,
+    /// What failed and why.
+    pub message: String,
+    /// What to do; may be empty.
+    pub cure: String,
+}
+
+impl Fault {
+    /// A failure with a cure.
+    #[must_use]
+    pub fn new(outcome: Outcome, message: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { outcome, message: message.into(), cure: cure.into() }
+    }
+
+    /// A failure of the system.
+    #[must_use]
+    pub fn from_io(what: &str, error: &io::Error) -> Self {
+        let (outcome, cure) = of_io(error.kind());
+        Self::new(outcome, format!("{what} failed: {error}"), cure)
+    }
+
+    /// Somebody stopped it.
+    #[must_use]
+    pub fn interrupted(cure: impl Into<String>) -> Self {
+        Self::new(Outcome::Interrupted, "interrupted", cure)
+    }
+
+    /// An answer of a kind that does not belong to the question.
+    #[must_use]
+    pub fn unexpected() -> Self {
+        Self::new(Outcome::Internal, "the node's answer does not fit the question", "Are both of the same version?")
+    }
+
+    /// For people.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let message = printable_lines(&self.message);
+        match self.cure.is_empty() {
+            true => format!("error: {message}"),
+            false => format!("error: {message}\n  → {}", printable_lines(&self.cure)),
+        }
+    }
+
+    /// For programs.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let meaning = self.outcome.meaning();
+        let error = json!({
+            "kind": meaning.name, "exit_code": meaning.exit_code, "message": self.message, "cure": self.cure,
+        });
+        json!({ "error": error })
+    }
+
+    /// From an error with its causes; the outcome is told by a failure of the system among them.
+    fn from_chain(error: &(dyn Error + 'static), otherwise: Outcome) -> Self {
+        let mut message = error.to_string();
+        let mut found = None;
+        let mut next = Some(error);
+        while let Some(cause) = next {
+            let text = cause.to_string();
+            if !message.contains(&text) {
+                message.push_str(": ");
+                message.push_str(&text);
+            }
+            if let Some(error) = cause.downcast_ref::<io::Error>() {
+                found = found.or(Some(of_io(error.kind())));
+            }
+            next = cause.source();
+        }
+        let (outcome, cure) = found.unwrap_or((otherwise, ""));
+        Self::new(outcome, message, cure)
+    }
+}
+
+fn printable_lines(text: &str) -> String {
+    text.lines().map(printable).collect::<Vec<_>>().join("\n")
+}
+
+fn of_io(kind: io::ErrorKind) -> (Outcome, &'static str) {
+    match kind {
+        io::ErrorKind::NotFound => (Outcome::NotFound, "Check the path."),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            (Outcome::Denied, "Check who owns it and what its permissions are.")
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            (Outcome::NoSpace, "Make room, then run the same command again.")
+        }
+        io::ErrorKind::AlreadyExists => (Outcome::Exists, "Choose another name, or move what is there."),
+        io::ErrorKind::AddrInUse => {
+            (Outcome::InUse, "Another program listens there: choose another address with --listen.")
+        }
+        _ => (Outcome::Internal, ""),
+    }
+}
+
+impl From<UserError> for Fault {
+    fn from(error: UserError) -> Self {
+        Self::new(error.kind.into(), error.message, error.cure)
+    }
+}
+
+impl From<ClientError> for Fault {
+    fn from(error: ClientError) -> Self {
+        Self::new(Outcome::Unavailable, error.to_string(), "Look whether the node still runs: mesh-node status.")
+    }
+}
+
+impl From<ServerError> for Fault {
+    fn from(error: ServerError) -> Self {
+        Self::from_chain(&error, Outcome::Internal)
+    }
+}
+
+impl From<ConfigError> for Fault {
+    fn from(error: ConfigError) -> Self {
+        Self::from_chain(&error, Outcome::Usage)
+    }
+}
+
+impl From<StartError> for Fault {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::InUse { .. } => Self::new(Outcome::InUse, error.to_string(), ""),
+            _ => Self::from_chain(&error, Outcome::Internal),
+        }
+    }
+}
+
+impl From<FolderError> for Fault {
+    fn from(error: FolderError) -> Self {
+        match error {
+            FolderError::InUse { .. } => Self::new(Outcome::InUse, error.to_string(), ""),
+            _ => Self::from_chain(&error, Outcome::Internal),
+        }
+    }
+}
+
+impl From<KeysError> for Fault {
+    fn from(error: KeysError) -> Self {
+        let outcome = match error {
+            KeysError::Exists { .. } => Outcome::Exists,
+            KeysError::NotAKey { .. } | KeysError::NotAnIdentity { .. } => Outcome::Usage,
+            _ => Outcome::Internal,
+        };
+        Self::from_chain(&error, outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_says_what_why_and_what_to_do() {
+        let fault = Fault::new(Outcome::NoSpace, "no room for \u{1b}[31mx", "Make room.");
+        assert_eq!(fault.to_text(), "error: no room for \u{fffd}[31mx\n  → Make room.");
+        assert_eq!(fault.to_json()["error"]["exit_code"], 5);
+        assert_eq!(fault.to_json()["error"]["kind"], "no_space");
+    }
+
+    #[test]
+    fn the_system_s_failures_keep_their_kind() {
+        let error = KeysError::Io {
+            what: "reading",
+            path: "/x".into(),
+            source: io::Error::from(io::ErrorKind::PermissionDenied),
+        };
+        let fault = Fault::from(error);
+        assert_eq!(fault.outcome, Outcome::Denied);
+        assert!(fault.message.starts_with("reading /x failed: "), "{}", fault.message);
+    }
+}

@@ -1,0 +1,160 @@
+//! The commands that are one question and one answer.
+
+use std::time::{Duration, Instant};
+
+use mesh_node::Overrides;
+use mesh_node::api::call::answer_of;
+use mesh_proto::port::{UserCommand, UserReply};
+
+use super::args::{Command, CommunityCommand, MemberCommand};
+use super::fault::Fault;
+use super::session::{Session, Stay};
+use super::{Context, output, resolve, show};
+
+/// How long a node just started may take to see what others list.
+const PEERS_TIMEOUT: Duration = Duration::from_secs(5);
+const POLL_DELAY: Duration = Duration::from_millis(250);
+
+/// Overrides for a node that is started to look at its own folder and talks to nobody.
+#[must_use]
+pub fn local_only() -> Overrides {
+    Overrides { listen: vec!["/ip4/127.0.0.1/tcp/0".to_owned()], no_mdns: true, ..Overrides::default() }
+}
+
+/// What a command needs of the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// Its folder: it is started for a moment if none runs.
+    Folder,
+    /// The network: started, and given time to find peers.
+    Network,
+}
+
+/// Carries it out.
+///
+/// # Errors
+/// A [`Fault`] with its exit code.
+pub async fn run(context: &Context, command: Command) -> Result<(), Fault> {
+    let session = match need(&command) {
+        Need::Folder => Session::open(&context.data, &local_only(), Stay::Moment).await?,
+        Need::Network => Session::open(&context.data, &Overrides::default(), Stay::Moment).await?,
+    };
+    let result = tokio::select! {
+        result = question_and_answer(context, &session, &command) => result,
+        () = context.interrupt.wait() => Err(Fault::interrupted("")),
+    };
+    session.close().await;
+    let (asked, reply) = result?;
+    let text = show::reply(&asked, &reply);
+    match context.json {
+        true => output::say(&format!("{:#}", answer_of(reply)?.view)),
+        false if context.quiet && matches!(reply, UserReply::Done) => {}
+        false => output::say(&text),
+    }
+    Ok(())
+}
+
+fn need(command: &Command) -> Need {
+    match command {
+        Command::Browse | Command::Search { .. } | Command::Peers | Command::Topology | Command::Doctor => {
+            Need::Network
+        }
+        Command::Verify { .. } => Need::Network,
+        _ => Need::Folder,
+    }
+}
+
+async fn question_and_answer(
+    context: &Context,
+    session: &Session,
+    command: &Command,
+) -> Result<(UserCommand, UserReply), Fault> {
+    let asked = question(session, command).await?;
+    if session.is_own() && need(command) == Need::Network {
+        wait_for_peers(context, session, &asked).await?;
+    }
+    let reply = session.ask(asked.clone()).await?;
+    Ok((asked, reply))
+}
+
+/// A node just started knows nobody yet: gives it a few seconds, less once an answer is there.
+async fn wait_for_peers(context: &Context, session: &Session, asked: &UserCommand) -> Result<(), Fault> {
+    if !context.quiet && !context.json {
+        output::tell("no node runs here; starting one for a moment and looking for peers");
+    }
+    let deadline = Instant::now() + PEERS_TIMEOUT;
+    while Instant::now() < deadline {
+        tokio::time::sleep(POLL_DELAY).await;
+        let enough = match session.ask(asked.clone()).await? {
+            UserReply::Catalogue(entries) => !entries.is_empty(),
+            UserReply::Peers(peers) => peers.iter().any(|peer| peer.connected),
+            UserReply::Topology(topology) => !topology.links.is_empty(),
+            _ => connected(session).await?,
+        };
+        if enough {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn connected(session: &Session) -> Result<bool, Fault> {
+    match session.ask(UserCommand::Status).await? {
+        UserReply::Status(status) => Ok(status.peers_connected > 0),
+        _ => Err(Fault::unexpected()),
+    }
+}
+
+/// The command line's command as the node's.
+async fn question(session: &Session, command: &Command) -> Result<UserCommand, Fault> {
+    Ok(match command {
+        Command::Browse => UserCommand::Browse,
+        Command::Search { words } => UserCommand::Search { text: words.join(" ") },
+        Command::Ls => UserCommand::List,
+        Command::Rm { id, delete } => {
+            UserCommand::Remove { content: resolve::content(session, id).await?, delete_files: *delete }
+        }
+        Command::Pin { id } => UserCommand::Pin { content: resolve::content(session, id).await?, pinned: true },
+        Command::Unpin { id } => UserCommand::Pin { content: resolve::content(session, id).await?, pinned: false },
+        Command::Pause { id } => UserCommand::Pause { content: resolve::content(session, id).await? },
+        Command::Resume { id } => UserCommand::Resume { content: resolve::content(session, id).await? },
+        Command::Cancel { id } => UserCommand::Cancel { content: resolve::content(session, id).await? },
+        Command::Limit { up, down } => UserCommand::Limit { up_bytes_per_s: *up, down_bytes_per_s: *down },
+        Command::Quota { size } => UserCommand::Quota { bytes: *size },
+        Command::Gc => UserCommand::Gc,
+        Command::Verify { id } => UserCommand::Verify { content: resolve::content(session, id).await? },
+        Command::Status => UserCommand::Status,
+        Command::Peers => UserCommand::Peers,
+        Command::Topology => UserCommand::Topology,
+        Command::Doctor => UserCommand::Doctor,
+        Command::Community { command } => community(session, command).await?,
+        Command::Member { command } => member(command),
+        _ => return Err(Fault::unexpected()),
+    })
+}
+
+async fn community(session: &Session, command: &CommunityCommand) -> Result<UserCommand, Fault> {
+    Ok(match command {
+        CommunityCommand::New { name } => UserCommand::CommunityNew { name: name.clone() },
+        CommunityCommand::Invite { member, community } => {
+            let community = match community {
+                Some(text) => Some(resolve::community(session, text).await?),
+                None => None,
+            };
+            UserCommand::CommunityInvite { community, member: *member }
+        }
+        CommunityCommand::Join { invitation } => UserCommand::CommunityJoin { invitation: invitation.clone() },
+        CommunityCommand::List => UserCommand::CommunityList,
+    })
+}
+
+fn member(command: &MemberCommand) -> UserCommand {
+    match command {
+        MemberCommand::New { name } => UserCommand::MemberNew { name: name.clone() },
+        MemberCommand::AddNode { node } => UserCommand::MemberAddNode { node: *node },
+        MemberCommand::List => UserCommand::MemberList,
+        MemberCommand::Revoke { subject, reason } => {
+            UserCommand::MemberRevoke { subject: subject.clone(), reason: reason.clone() }
+        }
+    }
+}
