@@ -1,0 +1,60 @@
+//! What can be wrong with a host's link.
+
+use crate::lan::Host;
+use crate::place::system;
+
+impl Host {
+    /// Limits the link in both directions. The node is not told.
+    ///
+    /// Packets must not be joined to super-packets before the queue, else the queue serves flows by turns of 64 KiB and
+    /// shares unjustly by itself; both ends are told so.
+    pub fn limit_rate(&self, mbit_per_s: u32) {
+        let (host, switch, port) = (&self.namespace, &self.switch, &self.port);
+        for (namespace, device) in [(host, "eth0"), (switch, port.as_str())] {
+            system(&format!("ip -n {namespace} link set {device} gso_max_segs 1"));
+            system(&format!(
+                "tc -n {namespace} qdisc replace dev {device} root tbf rate {mbit_per_s}mbit burst 32kb latency 50ms"
+            ));
+        }
+    }
+
+    /// Lets no multicast pass, as large mesh networks do.
+    pub fn block_multicast(&self) {
+        self.filter();
+        for hook in ["input", "output"] {
+            self.rule(hook, "ip daddr 224.0.0.0/4 drop");
+            self.rule(hook, "ip6 daddr ff02::fb drop");
+        }
+    }
+
+    /// Loses this share of the packets that arrive, at random.
+    pub fn lose(&self, percent: u32) {
+        self.filter();
+        self.rule("input", &format!("iifname eth0 numgen random mod 100 < {percent} drop"));
+    }
+
+    /// Takes the link away.
+    pub fn unplug(&self) {
+        system(&format!("ip -n {} link set {} down", self.switch, self.port));
+    }
+
+    /// Gives the link back.
+    pub fn plug(&self) {
+        system(&format!("ip -n {} link set {} up", self.switch, self.port));
+    }
+
+    fn filter(&self) {
+        self.nft("add table inet mesh");
+        for hook in ["input", "output"] {
+            self.nft(&format!("add chain inet mesh {hook} {{ type filter hook {hook} priority 0 ; }}"));
+        }
+    }
+
+    fn rule(&self, hook: &str, rule: &str) {
+        self.nft(&format!("add rule inet mesh {hook} {rule}"));
+    }
+
+    fn nft(&self, line: &str) {
+        system(&format!("ip netns exec {} nft {line}", self.namespace));
+    }
+}

@@ -1,0 +1,59 @@
+//! Plain HTTP/1.1, byte by byte, so that a test can send what no client library would.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Its status code.
+    pub status: u16,
+    /// Its head, as it came.
+    pub head: String,
+    /// What follows the head; chunked bodies are put together.
+    pub body: String,
+}
+
+/// Sends a request with these headers and reads the answer to its end. `Connection: close` is added.
+///
+/// # Panics
+/// If nobody answers in HTTP.
+#[must_use]
+pub fn request(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    let mut stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("dialling {address} failed: {error}"));
+    stream.set_read_timeout(Some(TIMEOUT)).expect("a socket takes a timeout");
+    let mut text = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+    for (name, value) in headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    text.push_str("\r\n");
+    text.push_str(body);
+    stream.write_all(text.as_bytes()).expect("the request is sent");
+    let mut bytes = Vec::new();
+    // A server that refuses may reset the connection behind its answer.
+    let _ = stream.read_to_end(&mut bytes);
+    parse(&bytes)
+}
+
+fn parse(bytes: &[u8]) -> Answer {
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no HTTP answer: {text:?}"));
+    let status = head.split_whitespace().nth(1).and_then(|code| code.parse().ok()).expect("an answer has a status");
+    let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+    let body = if chunked { unchunk(body) } else { body.to_owned() };
+    Answer { status, head: head.to_owned(), body }
+}
+
+fn unchunk(mut body: &str) -> String {
+    let mut out = String::new();
+    while let Some((length, rest)) = body.split_once("\r\n") {
+        let length = usize::from_str_radix(length.trim(), 16).unwrap_or(0);
+        let Some(part) = rest.get(..length).filter(|part| !part.is_empty()) else { break };
+        out.push_str(part);
+        body = rest.get(length + 2..).unwrap_or_default();
+    }
+    out
+}

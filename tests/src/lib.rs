@@ -1,0 +1,33 @@
+//! The kit for tests of the real program: nodes as processes, hosts as network namespaces, networks with faults.
+//!
+//! | to find | look in |
+//! |---|---|
+//! | a network of hosts, and how it is cleaned up | [`lan`] |
+//! | its faults: slow, lossy, deaf to multicast, unplugged | [`fault`] |
+//! | a node on a host or on this machine | [`node`] |
+//! | a running process: its lines, its memory, its end | [`process`] |
+//! | waiting for something, with a deadline | [`wait`] |
+//! | files and trees to share, and comparing them | [`files`] |
+//! | plain HTTP to a node's control API | [`http`] |
+//! | replaying what a node's brain did | [`journal`] |
+//!
+//! Invariant: nothing waits for a fixed time in the hope that something has happened by then; everything polls with a
+//! deadline. What a test starts, it ends, also when it fails.
+
+pub mod fault;
+pub mod files;
+pub mod http;
+pub mod journal;
+pub mod json;
+pub mod lan;
+pub mod node;
+pub mod place;
+pub mod process;
+pub mod program;
+pub mod random;
+pub mod wait;
+
+pub use lan::{Host, Lan};
+pub use node::TestNode;
+pub use place::Place;
+pub use process::{Outcome, Running};

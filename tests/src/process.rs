@@ -1,0 +1,217 @@
+//! A running process: what it prints, what it uses, how it ends.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::{place, wait};
+
+/// Linux counts processor time in these, whatever the kernel's own tick.
+const TICKS_PER_S: f64 = 100.0;
+
+/// How a process ended.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Its exit code; `None` if a signal ended it.
+    pub code: Option<i32>,
+    /// What it printed.
+    pub stdout: String,
+    /// What it printed as errors and logs.
+    pub stderr: String,
+}
+
+impl Outcome {
+    /// Itself, if the process succeeded.
+    ///
+    /// # Panics
+    /// If it failed; the message holds what it printed.
+    #[must_use]
+    pub fn success(self) -> Self {
+        assert_eq!(self.code, Some(0), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// What it printed, as JSON: all of it, or its last line that is.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let whole = serde_json::from_str(&self.stdout).ok();
+        let last = || self.stdout.lines().rev().find_map(|line| serde_json::from_str(line).ok());
+        let found = whole.or_else(last);
+        found.unwrap_or_else(|| panic!("no JSON in stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr))
+    }
+
+    /// Everything it printed.
+    #[must_use]
+    pub fn all(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+}
+
+/// A process that runs until it ends or this value is dropped.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    stdout: Lines,
+    stderr: Lines,
+}
+
+impl Running {
+    /// Starts it.
+    ///
+    /// # Panics
+    /// If it can't be started.
+    #[must_use]
+    pub fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("starting {command:?} failed: {error}"));
+        let stdout = Lines::of(child.stdout.take().expect("stdout is piped"));
+        let stderr = Lines::of(child.stderr.take().expect("stderr is piped"));
+        Self { child, stdout, stderr }
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it still runs.
+    pub fn runs(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// The first line of JSON on stdout, from the first one ever printed, that `wanted` says yes to.
+    ///
+    /// # Panics
+    /// If none came within `limit`, or the process ended without one.
+    pub fn wait_for_line(&mut self, what: &str, limit: Duration, wanted: impl Fn(&Value) -> bool) -> Value {
+        self.wait_for_text(what, limit, |line| serde_json::from_str(line).ok().filter(|value| wanted(value)))
+    }
+
+    /// What `wanted` makes of the first line on stdout it makes something of.
+    ///
+    /// # Panics
+    /// If there was none within `limit`, or the process ended without one.
+    pub fn wait_for_text<T>(&mut self, what: &str, limit: Duration, wanted: impl Fn(&str) -> Option<T>) -> T {
+        wait::until(what, limit, || {
+            let over = !self.runs() && self.stdout.ended();
+            let found = self.stdout.all().iter().find_map(|line| wanted(line));
+            assert!(found.is_some() || !over, "the process ended without: {what}\n{}", self.log());
+            found
+        })
+    }
+
+    /// The first event of this name.
+    ///
+    /// # Panics
+    /// If none came within `limit`, or the process ended without one.
+    pub fn wait_for_event(&mut self, name: &str, limit: Duration) -> Value {
+        self.wait_for_line(&format!("the event {name}"), limit, |value| value["event"] == name)
+    }
+
+    /// What it printed so far, as errors and logs.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.stderr.all().join("\n")
+    }
+
+    /// Ends it as a crash would: `kill -9`.
+    pub fn kill(mut self) -> Outcome {
+        // It may have ended by itself a moment before.
+        let _ = self.child.kill();
+        self.wait(Duration::from_secs(10))
+    }
+
+    /// Asks it to end, as Ctrl-C does.
+    pub fn interrupt(&mut self) {
+        self.signal("INT");
+    }
+
+    /// Sends a signal by name.
+    pub fn signal(&mut self, name: &str) {
+        let _ = place::try_system(&format!("kill -{name} {}", self.id()));
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// If it does not end within `limit`; it is then killed.
+    pub fn wait(mut self, limit: Duration) -> Outcome {
+        let status: ExitStatus = wait::until("the end of the process", limit, || self.child.try_wait().ok().flatten());
+        Outcome { code: status.code(), stdout: self.stdout.finish(), stderr: self.stderr.finish() }
+    }
+
+    /// The most memory it ever had resident (`VmHWM`).
+    ///
+    /// # Panics
+    /// If it no longer runs.
+    #[must_use]
+    pub fn resident_bytes_max(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("the process runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux tells VmHWM");
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("VmHWM is a number of kB");
+        kib * 1024
+    }
+
+    /// Processor seconds it used so far, user and system.
+    ///
+    /// # Panics
+    /// If it no longer runs.
+    #[must_use]
+    pub fn processor_seconds(&self) -> f64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).expect("the process runs");
+        let (_, fields) = stat.rsplit_once(')').expect("the program's name stands in parentheses");
+        let ticks = fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<f64>().unwrap_or(0.0));
+        ticks.sum::<f64>() / TICKS_PER_S
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Lines read from a process by a thread, so that it never waits for us.
+#[derive(Debug)]
+struct Lines {
+    lines: Arc<Mutex<Vec<String>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Lines {
+    fn of(stream: impl Read + Send + 'static) -> Self {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&lines);
+        let reader = thread::spawn(move || {
+            for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                kept.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            }
+        });
+        Self { lines, reader: Some(reader) }
+    }
+
+    fn all(&self) -> Vec<String> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn ended(&self) -> bool {
+        self.reader.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    fn finish(&mut self) -> String {
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+        self.all().into_iter().map(|line| line + "\n").collect()
+    }
+}

@@ -1,0 +1,113 @@
+//! A member with many nodes and many requests gets one member's share of an uplink, and no more.
+//!
+//! Each greedy node fetches as many contents at once as a node works on; each of them keeps several requests open, so
+//! that more than fifty wait at the source per node.
+
+use std::time::Duration;
+
+use mesh_tests::{Host, Lan, TestNode, files};
+use tempfile::TempDir;
+
+const UPLINK_MBIT_PER_S: u32 = 20;
+const GREEDY_NODES: usize = 4;
+const CONTENTS_PER_NODE: usize = 16;
+const GREEDY_FILE_BYTES: u64 = 2 << 20;
+const MODEST_FILE_BYTES: u64 = 10 << 20;
+const SHARE_MIN: f64 = 0.45;
+const LIMIT: Duration = Duration::from_secs(180);
+
+#[derive(Clone, Copy, PartialEq)]
+enum Bottleneck {
+    /// The source was told of it.
+    Told,
+    /// The network has it; the source was not told.
+    Untold,
+}
+
+/// The modest member's share of what left the source while it fetched.
+fn modest_share(lan: &mut Lan, bottleneck: Bottleneck, discipline: &str) -> f64 {
+    let folder = tempfile::tempdir().expect("temporary folders can be made");
+    let source_host = lan.host();
+    let mut source = source_host.node(&folder.path().join("source"));
+    source.configure(&format!("discipline = \"{discipline}\"\n"));
+    source.up();
+    match bottleneck {
+        Bottleneck::Told => drop(source.run(&["limit", "--up", &format!("{}", UPLINK_MBIT_PER_S * 125_000)])),
+        Bottleneck::Untold => source_host.limit_rate(UPLINK_MBIT_PER_S),
+    }
+    let greedy = greedy_member(lan, &folder);
+    let modest = lone_member(lan, &folder);
+
+    let mut fetches = Vec::new();
+    for (number, node) in greedy.iter().enumerate() {
+        for content in 0..CONTENTS_PER_NODE {
+            let file = folder.path().join(format!("greedy-{number}-{content}"));
+            files::write_random(&file, GREEDY_FILE_BYTES, (number * 1000 + content) as u64);
+            let ticket = source.share(&file);
+            fetches.push(node.start_fetch(&ticket, &file.with_extension("copy")));
+        }
+    }
+    let file = folder.path().join("modest");
+    files::write_random(&file, MODEST_FILE_BYTES, 99);
+    let ticket = source.share(&file);
+    for fetch in fetches.iter_mut().step_by(CONTENTS_PER_NODE) {
+        let _ = fetch.wait_for_event("transfer_progress", LIMIT);
+    }
+
+    let share = measure(&source_host, &modest, &ticket, &folder);
+    let unfinished = fetches.iter_mut().filter_map(|fetch| fetch.runs().then_some(())).count();
+    assert!(unfinished > GREEDY_NODES, "the greedy member had nothing left to ask for: the test shows nothing");
+    drop(fetches);
+    source.stop_and_replay();
+    share
+}
+
+fn measure(source: &Host, modest: &TestNode, ticket: &str, folder: &TempDir) -> f64 {
+    let before = source.sent_bytes();
+    let fetch = modest.start_fetch(ticket, &folder.path().join("modest.copy"));
+    let _ = fetch.wait(LIMIT).success();
+    let sent = source.sent_bytes() - before;
+    let share = MODEST_FILE_BYTES as f64 / sent as f64;
+    println!("share of the uplink: {:.1} % ({sent} bytes left the source)", share * 100.0);
+    share
+}
+
+fn greedy_member(lan: &mut Lan, folder: &TempDir) -> Vec<TestNode> {
+    let mut nodes: Vec<TestNode> =
+        (0..GREEDY_NODES).map(|number| lan.host().node(&folder.path().join(format!("greedy-node-{number}")))).collect();
+    nodes.iter_mut().for_each(TestNode::up);
+    let _ = nodes[0].run(&["member", "new", "Greedy"]);
+    for other in &nodes[1..] {
+        let _ = nodes[0].run(&["member", "add-node", &other.id()]);
+    }
+    nodes
+}
+
+fn lone_member(lan: &mut Lan, folder: &TempDir) -> TestNode {
+    let mut node = lan.host().node(&folder.path().join("modest-node"));
+    node.up();
+    let _ = node.run(&["member", "new", "Modest"]);
+    node
+}
+
+#[test]
+fn a_limit_is_shared_by_members_and_not_by_requests() {
+    let Some(mut lan) = Lan::new() else { return };
+    let share = modest_share(&mut lan, Bottleneck::Told, "deficit-round-robin");
+    assert!(share >= SHARE_MIN, "the modest member had {:.1} %", share * 100.0);
+}
+
+#[test]
+fn an_uplink_nobody_told_of_is_shared_by_members_and_not_by_requests() {
+    let Some(mut lan) = Lan::new() else { return };
+    let share = modest_share(&mut lan, Bottleneck::Untold, "deficit-round-robin");
+    assert!(share >= SHARE_MIN, "the modest member had {:.1} %", share * 100.0);
+}
+
+/// That the two tests above show something: without fair grants the modest member starves.
+#[test]
+fn first_come_grants_let_many_requests_win() {
+    let Some(mut lan) = Lan::new() else { return };
+    let share = modest_share(&mut lan, Bottleneck::Told, "first-come");
+    assert!(share < SHARE_MIN, "first-come grants gave the modest member {:.1} %", share * 100.0);
+}
