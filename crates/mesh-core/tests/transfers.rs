@@ -204,6 +204,18 @@ fn a_flash_crowd_trades_and_spares_the_seed() {
 }
 
 #[test]
+fn a_ticket_without_peers_finds_its_holder_among_the_neighbours() {
+    let mut world = World::new();
+    let source = world.add(20 * MBIT, &[]);
+    let _stranger = world.add(20 * MBIT, &[0]);
+    let getter = world.add(20 * MBIT, &[0, 1]);
+    let shared = share(&mut world, source, "/data/file-50");
+    let bare = shared.ticket.split("&peer=").next().expect("a ticket").to_owned();
+    let report = get(&mut world, getter, &bare);
+    assert_eq!(report.sources.iter().map(|one| one.node).collect::<Vec<_>>(), [world.hosts[source].id]);
+}
+
+#[test]
 fn an_idle_node_sleeps() {
     let mut world = World::new();
     for _ in 0..3 {

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mesh_chunk::{EntryKind, FileHasher};
-use mesh_proto::ContentId;
 use mesh_proto::port::Failure;
 use mesh_proto::port::store::StoredContent;
+use mesh_proto::{ChunkSet, ContentId};
 
 use crate::content::Reception;
 use crate::log::{ContentRecord, Entry};
@@ -32,8 +32,7 @@ pub fn finish(store: &Arc<Inner>, id: ContentId) -> Result<StoredContent, Failur
     let space = space_of(&reception)?;
     let whole = hash_whole(&reception, &space).map_err(|error| failure(&reception.partial, &error))?;
     if whole != reception.whole_hash {
-        let why = "every chunk is right, but the whole is not what the publisher said: the content itself is wrong";
-        return Err(Failure::lasting(why));
+        return Err(explain_mismatch(store, &reception, &space, &stored));
     }
     let identity = complete_files(&reception, &space).map_err(|error| failure(&reception.partial, &error))?;
     store.manifests.sync(id).map_err(|error| failure(&reception.partial, &error))?;
@@ -48,6 +47,23 @@ pub fn finish(store: &Arc<Inner>, id: ContentId) -> Result<StoredContent, Failur
     reception.progress.lock().closed = true;
     let _ = std::fs::remove_file(store.aside_path(id));
     Ok(stored)
+}
+
+/// The whole is wrong though each chunk was right when it came: damaged on the disk since, or published so.
+fn explain_mismatch(store: &Inner, reception: &Reception, space: &Space, stored: &StoredContent) -> Failure {
+    let bad = {
+        let layout = reception.layout.read();
+        layout.chunk_count() - crate::receive::found_on_disk(&layout, space, &ChunkSet::new()).len()
+    };
+    if bad == 0 {
+        let why = "every chunk is right, but the whole is not what the publisher said: the content itself is wrong";
+        return Failure::lasting(why);
+    }
+    // Nothing noted is believed any more: going on looks at every chunk on the disk.
+    match store.distrust(stored) {
+        Ok(()) => Failure::passing(format!("{bad} chunks were damaged on the disk; they are fetched again")),
+        Err(failure) => failure,
+    }
 }
 
 fn failure(path: &Path, error: &io::Error) -> Failure {

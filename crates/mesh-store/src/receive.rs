@@ -186,7 +186,7 @@ fn open_space(root: &Root, partial: &Path, listing: Option<&[u8]>) -> std::io::R
 }
 
 /// Chunks not noted as kept that are on the disk all the same: after `kill -9` nothing is fetched twice.
-fn found_on_disk(layout: &Layout, space: &Space, have: &ChunkSet) -> ChunkSet {
+pub fn found_on_disk(layout: &Layout, space: &Space, have: &ChunkSet) -> ChunkSet {
     let mut found = ChunkSet::new();
     let mut buffer = Vec::new();
     for chunk in layout.known().difference(have).iter() {

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use mesh_proto::payload::{PayloadSink, PayloadSource, PayloadStore, SinkError, SourceError, SpanAddress};
 use mesh_proto::port::Failure;
-use mesh_proto::port::store::{Row, StoreCommand, StoreInput};
+use mesh_proto::port::store::{Row, StoreCommand, StoreInput, StoredContent};
 use mesh_proto::{ChunkSet, CommandId, ContentId};
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::content::{Content, Opened, Reception};
-use crate::log::{Entry, Log};
+use crate::log::{ContentRecord, Entry, Log};
 use crate::manifests::Manifests;
 use crate::system::Identity;
 use crate::{checkpoint, sink, source, work};
@@ -207,6 +207,13 @@ impl Inner {
 
     pub(crate) fn kept(&self, id: ContentId) -> ChunkSet {
         self.kept.lock().get(&id).cloned().unwrap_or_default()
+    }
+
+    /// Forgets which chunks of a reception were noted as kept.
+    pub(crate) fn distrust(&self, stored: &StoredContent) -> Result<(), Failure> {
+        self.kept.lock().remove(&stored.content);
+        let record = ContentRecord { stored: stored.clone(), identity: None };
+        self.append(&[Entry::Forget(stored.content), Entry::Content(record)])
     }
 
     pub(crate) fn aside_path(&self, id: ContentId) -> PathBuf {
