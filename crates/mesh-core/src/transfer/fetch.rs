@@ -197,6 +197,13 @@ impl Transfers {
                 self.ban(ctx, content, node, "it calls a valid request invalid".to_owned());
             }
             FetchOutcome::Protocol(why) => self.ban(ctx, content, node, why.clone()),
+            // The chunk began with bytes kept aside from an earlier, perhaps another's, span: nobody knows whose are
+            // wrong. They are dropped, the chunk is asked for whole, and a liar shows itself then.
+            FetchOutcome::Sink(SinkError::Mismatch { chunk })
+                if *chunk == fetch.chunks.start && fetch.skip_bytes > 0 =>
+            {
+                self.mismatches += 1;
+            }
             FetchOutcome::Sink(SinkError::Mismatch { chunk }) => {
                 self.mismatches += 1;
                 self.ban(ctx, content, node, format!("chunk {chunk} it sent is not what the manifest says"));
@@ -277,8 +284,11 @@ impl Transfer {
         let mut aside_fresh = 0;
         if rest.count > 0 {
             let before = if verified.count == 0 { fetch.skip_bytes } else { 0 };
-            aside_fresh = u64::from(ended.aside_bytes.saturating_sub(before));
-            match ended.aside_bytes {
+            // What a liar left of a chunk is not worth going on with.
+            let banned = self.sources.get(&node).is_some_and(|source| source.banned);
+            let aside_bytes = if banned { 0 } else { ended.aside_bytes };
+            aside_fresh = u64::from(aside_bytes.saturating_sub(before));
+            match aside_bytes {
                 0 => self.aside.remove(&rest.start),
                 bytes => self.aside.insert(rest.start, bytes),
             };
