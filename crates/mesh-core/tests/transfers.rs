@@ -1,5 +1,6 @@
 //! Transfers between brains: one source, several, liars, slow ones, dying ones, and what it all costs.
 
+#[allow(dead_code, reason = "each test file uses its part of the world")]
 mod world;
 
 use std::time::Duration;

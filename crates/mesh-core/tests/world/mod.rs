@@ -13,7 +13,7 @@ use mesh_proto::bulk::SpanRequest;
 use mesh_proto::payload::SinkError;
 use mesh_proto::port::net::{FetchOutcome, LinkClass, ServeId, ServeState};
 use mesh_proto::port::user::{UserCommand, UserReply};
-use mesh_proto::port::{Event, Input, KeysCommand, KeysInput, NetCommand, NetInput, Output, UserRequestId};
+use mesh_proto::port::{Event, Input, KeyRole, KeysCommand, KeysInput, NetCommand, NetInput, Output, UserRequestId};
 use mesh_proto::record::Signed;
 use mesh_proto::{CommandId, ConnectionId, Machine, NodeId, Timestamp, UnixMs};
 
@@ -47,6 +47,7 @@ pub struct Host {
     /// Whether every span it sends has a wrong byte in its second chunk.
     pub corrupts: bool,
     pub alive: bool,
+    member: Option<[u8; 32]>,
     uplink_free: u64,
     woken_for: Option<Timestamp>,
 }
@@ -99,6 +100,7 @@ impl World {
             up_bytes_per_s,
             corrupts: false,
             alive: true,
+            member: None,
             uplink_free: 0,
             woken_for: None,
         });
@@ -247,7 +249,7 @@ impl World {
                 }
             }
             Output::Keys(command) => {
-                let input = keys(self.hosts[host].id, command);
+                let input = keys(&mut self.hosts[host], command);
                 self.soon(host, Input::Keys(input));
             }
             Output::Reply { request, reply } => {
@@ -392,18 +394,27 @@ fn tag(signer: &[u8; 32], kind: mesh_proto::record::RecordKind, body: &[u8]) -> 
     [mesh_chunk::chunk_id(&bytes).0, [0; 32]]
 }
 
-fn keys(node: NodeId, command: KeysCommand) -> KeysInput {
+fn keys(host: &mut Host, command: KeysCommand) -> KeysInput {
     match command {
-        KeysCommand::Sign { command, kind, body, .. } => {
-            let signature = tag(&node.0, kind, &body);
-            KeysInput::Signed { command, result: Ok(Signed { kind, signer: node.0, body, signature }) }
+        KeysCommand::Sign { command, role, kind, body } => {
+            let signer = match role {
+                KeyRole::Node => host.id.0,
+                KeyRole::Member => host.member.expect("a member key was made"),
+                KeyRole::Community(key) => key,
+            };
+            let signature = tag(&signer, kind, &body);
+            KeysInput::Signed { command, result: Ok(Signed { kind, signer, body, signature }) }
         }
         KeysCommand::Verify { command, records } => {
             let valid = records.iter().map(|one| one.signature == tag(&one.signer, one.kind, &one.body)).collect();
             KeysInput::Verified { command, valid }
         }
-        KeysCommand::Create { command, .. } => {
-            KeysInput::Created { command, result: Err(mesh_proto::port::Failure::lasting("no keys here")) }
+        KeysCommand::Create { command, community } => {
+            let key = mesh_chunk::chunk_id(&[&host.id.0[..], &command.0.to_le_bytes()].concat()).0;
+            if !community {
+                host.member = Some(key);
+            }
+            KeysInput::Created { command, result: Ok(key) }
         }
     }
 }
