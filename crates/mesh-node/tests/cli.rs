@@ -164,6 +164,15 @@ fn the_demo_verifies_what_it_fetched() {
 }
 
 #[test]
+fn the_demo_bans_a_source_that_gives_wrong_bytes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = run(folder.path(), &["demo", "--corrupt"]);
+    let shown = text(&output.stdout);
+    assert_eq!(code(&output), 0, "{shown}{}", text(&output.stderr));
+    assert!(shown.contains("BANNED"), "{shown}");
+}
+
+#[test]
 fn a_share_seeds_until_it_is_interrupted_and_a_get_ends_by_itself() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("file");
