@@ -220,7 +220,7 @@ impl Opened {
         }
         let counters = Arc::new(Counters::default());
         let (report, store_inputs) = store_queue(Arc::clone(&counters));
-        let store = Store::open(StoreConfig { folder: folder.store() }, report)?;
+        let store = Store::open(StoreConfig::on_disk(folder.store()), report)?;
         Ok(Self { folder, keys, store, store_inputs, counters, journal, seed, listen: usable_listen(config) })
     }
 

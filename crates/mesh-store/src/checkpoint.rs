@@ -2,25 +2,29 @@
 //!
 //! The order is the promise: a chunk is noted only after its bytes are on the disk.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use mesh_proto::port::Failure;
 
 use crate::content::Reception;
-use crate::log::Entry;
-use crate::store::Inner;
+use crate::engine::Engine;
 
-/// Received bytes are synced at the latest after this long …
-pub const INTERVAL: Duration = Duration::from_secs(2);
-/// … or when so many wait.
-pub const BYTES: u64 = 16 << 20;
+impl Engine {
+    /// Syncs what was received and notes it. Also lets the index reach the disk.
+    pub fn checkpoint(&self) {
+        for reception in self.receptions() {
+            if let Err(failure) = keep(self, &reception) {
+                tracing::warn!(content = %reception.content, why = failure.why, "checkpoint failed");
+                self.pace.note(0);
+            }
+        }
+        self.index.flush();
+    }
+}
 
 /// Syncs one reception and notes what is kept of it.
-pub fn checkpoint(store: &Inner, reception: &Reception) -> Result<(), Failure> {
+fn keep(store: &Engine, reception: &Reception) -> Result<(), Failure> {
     let (have, fresh) = {
         let mut progress = reception.progress.lock();
-        if progress.closed || progress.unsynced_bytes == 0 {
+        if progress.closed || progress.sync_failed || progress.unsynced_bytes == 0 {
             return Ok(());
         }
         progress.unsynced_bytes = 0;
@@ -28,23 +32,19 @@ pub fn checkpoint(store: &Inner, reception: &Reception) -> Result<(), Failure> {
     };
     let space = reception.space.read().clone();
     let Some(space) = space else { return Ok(()) };
-    space.sync().map_err(|error| Failure::passing(format!("can't sync {}: {error}", space.path().display())))?;
-    store.append(&[Entry::Kept(reception.content, fresh.runs().to_vec())])?;
-    reception.progress.lock().kept.union_with(&have);
-    Ok(())
-}
-
-/// The thread that does it.
-pub fn run(store: &Arc<Inner>) {
-    loop {
-        let stopped = store.wait_for_checkpoint(INTERVAL);
-        for reception in store.receptions() {
-            if let Err(failure) = checkpoint(store, &reception) {
-                tracing::warn!(content = %reception.content, why = failure.why, "checkpoint failed");
-            }
-        }
-        if stopped {
-            return;
-        }
+    if let Err(error) = space.sync() {
+        reception.progress.lock().sync_failed = true;
+        return Err(Failure::passing(format!("can't sync {}: {error}", space.path().display())));
     }
+    if fresh.is_empty() {
+        return Ok(());
+    }
+    let noted = store.note_kept(reception.content, &fresh);
+    let mut progress = reception.progress.lock();
+    match noted {
+        Ok(()) => progress.kept.union_with(&have),
+        // They are on the disk; the note is tried again at the next checkpoint.
+        Err(_) => progress.unsynced_bytes += 1,
+    }
+    noted
 }

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mesh_chunk::{FileHasher, Layout, Listing, RootKind};
+use mesh_chunk::{FileHasher, Layout, RootKind};
 use mesh_proto::port::store::StoredContent;
 use mesh_proto::{ChunkSet, ContentId};
 use parking_lot::{Mutex, RwLock};
 
+use crate::disk::{Disk, Identity};
 use crate::manifests::Manifests;
 use crate::space::Space;
-use crate::system::Identity;
 
 /// A content. Shared between commands, sources and sinks.
 #[derive(Debug)]
@@ -82,6 +82,9 @@ pub struct Progress {
     pub listing: Vec<u8>,
     /// Unverified bytes of unfinished chunks.
     pub aside: BTreeMap<u32, Vec<u8>>,
+    /// A sync failed. What the system then still calls written may be lost, so nothing more is noted as kept until the
+    /// reception is begun again, which reads and writes anew what was not.
+    pub sync_failed: bool,
     /// Nothing more may be written: it is being finished, or it was given up.
     pub closed: bool,
 }
@@ -110,26 +113,19 @@ impl Content {
     }
 
     /// Opens a complete content for reading.
-    pub fn open(&self, manifests: &Manifests) -> io::Result<Opened> {
+    pub fn open(&self, disk: &Arc<dyn Disk>, manifests: &Manifests) -> io::Result<Opened> {
         let path = PathBuf::from(&self.record.read().stored.path);
         let (root, layout) = manifests.load(self.id)?;
         if !layout.is_complete() {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the manifest kept here is not complete"));
         }
         let space = match root.kind {
-            RootKind::File => Space::open_file(&path)?,
-            RootKind::Tree { .. } => {
-                let bytes = std::fs::read(listing_path(manifests, self.id))?;
-                let listing = Listing::decode(&bytes)
-                    .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
-                Space::tree(&path, listing, bytes, false)
+            RootKind::File => Space::open_file(&**disk, &path)?,
+            RootKind::Tree { listing_bytes } => {
+                let (listing, bytes) = manifests.listing(self.id, listing_bytes)?;
+                Space::tree(disk, &path, listing, bytes, false)
             }
         };
         Ok(Opened { layout, space })
     }
-}
-
-/// Where a tree's listing is kept.
-pub fn listing_path(manifests: &Manifests, content: ContentId) -> PathBuf {
-    manifests.path(content).with_extension("listing")
 }

@@ -9,20 +9,24 @@ use mesh_proto::port::Failure;
 use mesh_proto::port::store::StoredContent;
 use mesh_proto::{ChunkSet, ContentId};
 
-use crate::content::Reception;
-use crate::log::{ContentRecord, Entry};
+use crate::content::{Reception, Record};
+use crate::disk::{Disk, Identity};
+use crate::engine::Engine;
+use crate::receive::{failure, good_on_disk};
 use crate::space::{Space, Tree};
-use crate::store::Inner;
-use crate::system::{self, Identity};
 
 /// Bytes read at once when hashing again.
 const READ_BYTES: usize = 1 << 20;
 
 /// Finishes a reception.
-pub fn finish(store: &Arc<Inner>, id: ContentId) -> Result<StoredContent, Failure> {
+pub fn finish(store: &Arc<Engine>, id: ContentId) -> Result<StoredContent, Failure> {
     let content = store.content(id).ok_or_else(|| Failure::lasting("nothing is kept of this content"))?;
     let reception = content.reception.read().clone();
     let reception = reception.ok_or_else(|| Failure::lasting("this content is not being received"))?;
+    if reception.progress.lock().sync_failed {
+        let why = "what was written could not be synced; it is read and written anew";
+        return Err(Failure::passing(format!("{}: {why}", reception.partial.display())));
+    }
     let chunk_count = reception.layout.read().chunk_count();
     if reception.progress.lock().have.len() != chunk_count {
         return Err(Failure::lasting("chunks are missing"));
@@ -34,26 +38,23 @@ pub fn finish(store: &Arc<Inner>, id: ContentId) -> Result<StoredContent, Failur
     if whole != reception.whole_hash {
         return Err(explain_mismatch(store, &reception, &space, &stored));
     }
-    let identity = complete_files(&reception, &space).map_err(|error| failure(&reception.partial, &error))?;
+    let identity =
+        complete_files(&*store.disk, &reception, &space).map_err(|error| failure(&reception.partial, &error))?;
     store.manifests.sync(id).map_err(|error| failure(&reception.partial, &error))?;
-    give_name(&reception.partial, &target)?;
+    give_name(&*store.disk, &reception.partial, &target)?;
     stored.complete = true;
-    store.append(&[Entry::Content(ContentRecord { stored: stored.clone(), identity })])?;
-    {
-        let mut record = content.record.write();
-        (record.stored, record.identity) = (stored.clone(), identity);
-    }
+    store.set_record(&content, Record { stored: stored.clone(), identity })?;
     *content.reception.write() = None;
     reception.progress.lock().closed = true;
-    let _ = std::fs::remove_file(store.aside_path(id));
+    let _ = store.disk.remove_file(&store.manifests.aside_path(id));
     Ok(stored)
 }
 
 /// The whole is wrong though each chunk was right when it came: damaged on the disk since, or published so.
-fn explain_mismatch(store: &Inner, reception: &Reception, space: &Space, stored: &StoredContent) -> Failure {
+fn explain_mismatch(store: &Engine, reception: &Reception, space: &Space, stored: &StoredContent) -> Failure {
     let bad = {
         let layout = reception.layout.read();
-        layout.chunk_count() - crate::receive::found_on_disk(&layout, space, &ChunkSet::new()).len()
+        layout.chunk_count() - good_on_disk(&layout, space, &ChunkSet::new(), false).len()
     };
     if bad == 0 {
         let why = "every chunk is right, but the whole is not what the publisher said: the content itself is wrong";
@@ -64,11 +65,6 @@ fn explain_mismatch(store: &Inner, reception: &Reception, space: &Space, stored:
         Ok(()) => Failure::passing(format!("{bad} chunks were damaged on the disk; they are fetched again")),
         Err(failure) => failure,
     }
-}
-
-fn failure(path: &Path, error: &io::Error) -> Failure {
-    let why = format!("can't finish {}: {error}", path.display());
-    if system::is_no_space(error) { Failure::passing(why) } else { Failure::lasting(why) }
 }
 
 fn space_of(reception: &Reception) -> Result<Arc<Space>, Failure> {
@@ -95,58 +91,61 @@ fn hash_whole(reception: &Reception, space: &Space) -> io::Result<[u8; 32]> {
 }
 
 /// Makes everything durable under the partial name; of a single file gives its identity.
-fn complete_files(reception: &Reception, space: &Space) -> io::Result<Option<Identity>> {
+fn complete_files(disk: &dyn Disk, reception: &Reception, space: &Space) -> io::Result<Option<Identity>> {
     match space {
         Space::File { file, .. } => {
             file.sync_all()?;
             Ok(Some(Identity::of(&file.metadata()?)))
         }
         Space::Tree(tree) => {
-            space.sync()?;
-            complete_tree(tree)?;
-            system::sync_folder(&reception.partial)?;
+            complete_tree(disk, tree)?;
+            disk.sync_below(&reception.partial)?;
             Ok(None)
         }
     }
 }
 
 /// What chunks do not make: empty files, folders, links, modes and times. Folders last, deepest first.
-fn complete_tree(tree: &Tree) -> io::Result<()> {
+fn complete_tree(disk: &dyn Disk, tree: &Tree) -> io::Result<()> {
     let entries = tree.listing.entries();
     for (index, entry) in entries.iter().enumerate() {
         let path = tree.path_of(index);
         match &entry.kind {
-            EntryKind::Directory { .. } => std::fs::create_dir_all(&path)?,
-            EntryKind::File { mode, .. } => {
-                if let Some(folder) = path.parent() {
-                    std::fs::create_dir_all(folder)?;
+            EntryKind::Directory { .. } => disk.create_folders(&path)?,
+            EntryKind::File { mode, size_bytes } => {
+                if *size_bytes == 0 {
+                    if let Some(folder) = path.parent() {
+                        disk.create_folders(folder)?;
+                    }
+                    tree.open_writable(&path)?;
                 }
-                let file = system::open_read_write(&path)?;
-                system::set_modified(&file, entry.modified_unix_ms)?;
-                file.sync_all()?;
-                system::set_mode(&path, *mode)?;
+                disk.set_modified(&path, entry.modified_unix_ms)?;
+                disk.set_mode(&path, *mode)?;
             }
-            EntryKind::Symlink { target } => match system::symlink(target, &path) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                result => result?,
-            },
+            EntryKind::Symlink { target } => {
+                if let Some(folder) = path.parent() {
+                    disk.create_folders(folder)?;
+                }
+                match disk.symlink(target, &path) {
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    result => result?,
+                }
+            }
         }
     }
     for (index, entry) in entries.iter().enumerate().rev() {
         if let EntryKind::Directory { mode } = entry.kind {
             let path = tree.path_of(index);
-            let folder = std::fs::File::open(&path)?;
-            system::set_modified(&folder, entry.modified_unix_ms)?;
-            folder.sync_all()?;
+            disk.set_modified(&path, entry.modified_unix_ms)?;
             // Never so that we could not serve from it.
-            system::set_mode(&path, mode | 0o700)?;
+            disk.set_mode(&path, mode | 0o700)?;
         }
     }
     Ok(())
 }
 
-fn give_name(partial: &Path, target: &Path) -> Result<(), Failure> {
-    system::rename_new(partial, target).map_err(|error| match error.kind() {
+fn give_name(disk: &dyn Disk, partial: &Path, target: &Path) -> Result<(), Failure> {
+    disk.rename_new(partial, target).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => {
             let why = format!(
                 "{} came into being meanwhile; move it away and resume (the content is safe in {})",
@@ -158,7 +157,7 @@ fn give_name(partial: &Path, target: &Path) -> Result<(), Failure> {
         _ => failure(target, &error),
     })?;
     match target.parent() {
-        Some(folder) => system::sync_folder(folder).map_err(|error| failure(folder, &error)),
+        Some(folder) => disk.sync_folder(folder).map_err(|error| failure(folder, &error)),
         None => Ok(()),
     }
 }

@@ -5,12 +5,16 @@
 //!
 //! | file | concern |
 //! |---|---|
-//! | [`log`] | small truths, append-only, checksummed, synced: the one thing that must not be lost |
+//! | [`disk`] | the port to a disk: the system's, one in memory, one that fails on demand |
+//! | [`index`] | the port to an index: sled, or memory; a hint that can be rebuilt |
+//! | `truth`, `log` | small truths, and where they are kept: append-only, checksummed, synced |
+//! | `engine`, `store` | what all parts share, without threads; the same with threads |
 //! | `manifests` | roots and pages, one file a content |
 //! | `space` | which bytes of a content lie in which file |
-//! | `share` | reading, cutting and hashing what a person shares |
+//! | `share`, `cut` | what a person shares; reading, cutting and hashing it |
 //! | `source`, `sink` | the payload's way out and in; both verify every chunk |
-//! | `receive`, `finish`, `checkpoint` | a reception's begin, end, and what is kept between |
+//! | `receive`, `pieces`, `finish` | a reception's begin, what comes besides chunks, its end |
+//! | `checkpoint`, `pace` | what is kept between, and when |
 //! | `verify`, `work` | checking again; carrying out commands |
 //!
 //! Invariants: no byte leaves or becomes visible unverified; what was answered as done survives a power cut; a partial
@@ -18,17 +22,24 @@
 
 mod checkpoint;
 mod content;
+mod cut;
+pub mod disk;
+mod engine;
 mod finish;
-pub mod log;
+pub mod index;
+mod log;
 mod manifests;
+mod pace;
+mod pieces;
 mod receive;
 mod share;
 mod sink;
 mod source;
 mod space;
 mod store;
-mod system;
+mod truth;
 mod verify;
 mod work;
 
-pub use store::{OpenError, Store, StoreConfig};
+pub use engine::{Engine, Inputs, OpenError, StoreConfig};
+pub use store::Store;

@@ -8,12 +8,13 @@ use mesh_proto::ChunkRange;
 use mesh_proto::payload::{PayloadSink, SinkError, SinkProgress, SpanAddress};
 
 use crate::content::Reception;
-use crate::store::Inner;
-use crate::{receive, system};
+use crate::disk::is_no_space;
+use crate::engine::Engine;
+use crate::pieces;
 
 /// The sink of one span.
 pub struct Sink {
-    store: Arc<Inner>,
+    store: Arc<Engine>,
     reception: Arc<Reception>,
     chunks: ChunkRange,
     next: u32,
@@ -23,7 +24,7 @@ pub struct Sink {
 }
 
 /// Opens a sink. Bytes kept aside of the first chunk go before what will be written.
-pub fn open(store: &Arc<Inner>, span: SpanAddress) -> Result<Sink, SinkError> {
+pub fn open(store: &Arc<Engine>, span: SpanAddress) -> Result<Sink, SinkError> {
     let content = store.content(span.content).ok_or(SinkError::NotOpen)?;
     let reception = content.reception.read().clone().ok_or(SinkError::NotOpen)?;
     if reception.layout.read().bytes_of(span.chunks).is_none() {
@@ -117,11 +118,14 @@ impl Sink {
     }
 
     fn write_run(&mut self, run: &Run<'_>) -> Result<(), SinkError> {
+        if self.reception.progress.lock().sync_failed {
+            return Err(self.io_error(&io::Error::other("what was written could not be synced")));
+        }
         let space = self.reception.space.read().clone();
         if let Some(space) = space {
             space.write_at(run.bytes, run.offset).map_err(|error| self.io_error(&error))?;
         } else {
-            receive::gather_listing(&self.store, &self.reception, run.offset, run.bytes)?;
+            pieces::gather_listing(&self.store, &self.reception, run.offset, run.bytes)?;
         }
         let mut progress = self.reception.progress.lock();
         if progress.closed {
@@ -129,6 +133,7 @@ impl Sink {
         }
         progress.have.insert(run.chunks);
         progress.unsynced_bytes += run.bytes.len() as u64;
+        let unsynced_bytes = progress.unsynced_bytes;
         if progress.prefix_bytes == run.offset {
             progress.prefix.update(run.bytes);
             progress.prefix_bytes += run.bytes.len() as u64;
@@ -136,13 +141,13 @@ impl Sink {
         drop(progress);
         self.progress.chunks_verified += run.chunks.count;
         self.progress.bytes_verified += run.bytes.len() as u64;
-        self.store.note_unsynced(&self.reception);
+        self.store.pace.note(unsynced_bytes);
         Ok(())
     }
 
     fn io_error(&self, error: &io::Error) -> SinkError {
         let path = self.reception.partial.to_string_lossy().into_owned();
-        match system::is_no_space(error) {
+        match is_no_space(error) {
             true => SinkError::NoSpace { path },
             false => SinkError::Io { path, why: error.to_string() },
         }
@@ -180,7 +185,7 @@ impl PayloadSink for Sink {
             return 0;
         }
         let count = u32::try_from(self.partial.len()).unwrap_or(0);
-        receive::keep_aside(&self.store, &self.reception, self.next, self.partial);
+        pieces::keep_aside(&self.store, &self.reception, self.next, self.partial);
         count
     }
 }

@@ -8,8 +8,8 @@ use mesh_proto::ChunkRange;
 use mesh_proto::payload::{PayloadSource, SourceError, SpanAddress};
 
 use crate::content::{Content, Opened, Reception};
+use crate::engine::Engine;
 use crate::space::Space;
-use crate::store::Inner;
 
 /// Where chunks and bytes come from.
 enum From {
@@ -19,7 +19,7 @@ enum From {
 
 /// The source of one span.
 pub struct Source {
-    store: Arc<Inner>,
+    store: Arc<Engine>,
     content: Arc<Content>,
     from: From,
     chunks: ChunkRange,
@@ -31,7 +31,7 @@ pub struct Source {
 }
 
 /// Opens a source. The chunks must be here; of a file the identity is looked at first.
-pub fn open(store: &Arc<Inner>, span: SpanAddress) -> Result<Source, SourceError> {
+pub fn open(store: &Arc<Engine>, span: SpanAddress) -> Result<Source, SourceError> {
     let content = store.content(span.content).ok_or(SourceError::NotHeld)?;
     let reception = content.reception.read().clone();
     let from = match reception {

@@ -1,7 +1,6 @@
 //! Which bytes of a content lie in which file: one file, or a tree's listing and files.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +8,7 @@ use std::sync::Arc;
 use mesh_chunk::{Listing, TreeMap, TreePart};
 use parking_lot::Mutex;
 
-use crate::system;
+use crate::disk::{Access, Disk, DiskFile};
 
 /// Files of one tree kept open at once.
 const OPEN_FILES_MAX: usize = 64;
@@ -22,7 +21,7 @@ pub enum Space {
         /// Where.
         path: PathBuf,
         /// Open, for reading or for both.
-        file: File,
+        file: Arc<dyn DiskFile>,
     },
     /// A tree's files below a folder.
     Tree(Tree),
@@ -38,25 +37,26 @@ pub struct Tree {
     listing_bytes: Vec<u8>,
     map: TreeMap,
     writable: bool,
-    open: Mutex<VecDeque<(usize, Arc<File>)>>,
+    disk: Arc<dyn Disk>,
+    open: Mutex<VecDeque<(usize, Arc<dyn DiskFile>)>>,
 }
 
 impl Space {
     /// One file, to read.
-    pub fn open_file(path: &Path) -> io::Result<Self> {
-        Ok(Self::File { path: path.to_owned(), file: File::open(path)? })
+    pub fn open_file(disk: &dyn Disk, path: &Path) -> io::Result<Self> {
+        Ok(Self::File { path: path.to_owned(), file: disk.open(path, Access::Read)? })
     }
 
     /// One file, to write; made if it is not there.
-    pub fn receive_file(path: &Path) -> io::Result<Self> {
-        Ok(Self::File { path: path.to_owned(), file: system::open_read_write(path)? })
+    pub fn receive_file(disk: &dyn Disk, path: &Path) -> io::Result<Self> {
+        Ok(Self::File { path: path.to_owned(), file: disk.open(path, Access::ReadWrite)? })
     }
 
     /// A tree. `listing_bytes` are the listing as it was hashed.
-    pub fn tree(base: &Path, listing: Listing, listing_bytes: Vec<u8>, writable: bool) -> Self {
+    pub fn tree(disk: &Arc<dyn Disk>, base: &Path, listing: Listing, listing_bytes: Vec<u8>, writable: bool) -> Self {
         let map = TreeMap::new(&listing, listing_bytes.len() as u64);
         let open = Mutex::new(VecDeque::new());
-        Self::Tree(Tree { base: base.to_owned(), listing, listing_bytes, map, writable, open })
+        Self::Tree(Tree { base: base.to_owned(), listing, listing_bytes, map, writable, disk: disk.clone(), open })
     }
 
     /// The path people know it by.
@@ -70,7 +70,7 @@ impl Space {
     /// Fills `buffer` with the content's bytes from `offset` on.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         match self {
-            Self::File { file, .. } => system::read_at(file, buffer, offset),
+            Self::File { file, .. } => file.read_at(buffer, offset),
             Self::Tree(tree) => {
                 let mut rest = buffer;
                 for slice in tree.map.locate(offset, rest.len() as u64) {
@@ -78,7 +78,7 @@ impl Space {
                     let (head, tail) = rest.split_at_mut(length);
                     match slice.part {
                         TreePart::Listing => head.copy_from_slice(tree.listing_part(slice.offset, length)?),
-                        TreePart::File(index) => system::read_at(&*tree.file(index)?, head, slice.offset)?,
+                        TreePart::File(index) => tree.file(index)?.read_at(head, slice.offset)?,
                     }
                     rest = tail;
                 }
@@ -90,14 +90,14 @@ impl Space {
     /// Writes the content's bytes from `offset` on. A tree's listing is not written: it is known.
     pub fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         match self {
-            Self::File { file, .. } => system::write_at(file, bytes, offset),
+            Self::File { file, .. } => file.write_at(bytes, offset),
             Self::Tree(tree) => {
                 let mut rest = bytes;
                 for slice in tree.map.locate(offset, rest.len() as u64) {
                     let length = usize::try_from(slice.length).map_err(io::Error::other)?;
                     let (head, tail) = rest.split_at(length);
                     if let TreePart::File(index) = slice.part {
-                        system::write_at(&*tree.file(index)?, head, slice.offset)?;
+                        tree.file(index)?.write_at(head, slice.offset)?;
                     }
                     rest = tail;
                 }
@@ -106,14 +106,11 @@ impl Space {
         }
     }
 
-    /// Makes what was written so far durable. A tree's files not open any more were synced when they were closed.
+    /// Makes what was written so far durable, names included.
     pub fn sync(&self) -> io::Result<()> {
         match self {
-            Self::File { file, .. } => file.sync_data(),
-            Self::Tree(tree) => {
-                let open: Vec<Arc<File>> = tree.open.lock().iter().map(|(_, file)| file.clone()).collect();
-                open.iter().try_for_each(|file| file.sync_data())
-            }
+            Self::File { file, .. } => file.sync(),
+            Self::Tree(tree) => tree.disk.sync_below(&tree.base),
         }
     }
 }
@@ -130,7 +127,19 @@ impl Tree {
         path.split('/').fold(self.base.clone(), |folder, part| folder.join(part))
     }
 
-    fn file(&self, index: usize) -> io::Result<Arc<File>> {
+    /// Opens a file to write. If it was given its final rights already (and then the machine stopped), they are taken
+    /// back until it is given them again.
+    pub fn open_writable(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        match self.disk.open(path, Access::ReadWrite) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                self.disk.set_mode(path, 0o600)?;
+                self.disk.open(path, Access::ReadWrite)
+            }
+            opened => opened,
+        }
+    }
+
+    fn file(&self, index: usize) -> io::Result<Arc<dyn DiskFile>> {
         let mut open = self.open.lock();
         if let Some(at) = open.iter().position(|(known, _)| *known == index) {
             let entry = open.remove(at).expect("just found");
@@ -140,22 +149,17 @@ impl Tree {
         }
         let path = self.path_of(index);
         let file = match self.writable {
-            false => File::open(&path)?,
+            false => self.disk.open(&path, Access::Read)?,
             true => {
                 if let Some(folder) = path.parent() {
-                    std::fs::create_dir_all(folder)?;
+                    self.disk.create_folders(folder)?;
                 }
-                system::open_read_write(&path)?
+                self.open_writable(&path)?
             }
         };
-        let file = Arc::new(file);
         open.push_back((index, file.clone()));
-        if open.len() > OPEN_FILES_MAX
-            && let Some((_, oldest)) = open.pop_front()
-            && self.writable
-        {
-            drop(open);
-            oldest.sync_data()?;
+        if open.len() > OPEN_FILES_MAX {
+            open.pop_front();
         }
         Ok(file)
     }
