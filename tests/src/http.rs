@@ -23,19 +23,25 @@ pub struct Answer {
 /// If nobody answers in HTTP.
 #[must_use]
 pub fn request(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-    let mut stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("dialling {address} failed: {error}"));
-    stream.set_read_timeout(Some(TIMEOUT)).expect("a socket takes a timeout");
+    try_request(address, method, path, headers, body).unwrap_or_else(|| panic!("nobody answers at {address}"))
+}
+
+/// The same; `None` if nobody answers.
+#[must_use]
+pub fn try_request(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Option<Answer> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(TIMEOUT)).ok()?;
     let mut text = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
     for (name, value) in headers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }
     text.push_str("\r\n");
     text.push_str(body);
-    stream.write_all(text.as_bytes()).expect("the request is sent");
+    stream.write_all(text.as_bytes()).ok()?;
     let mut bytes = Vec::new();
     // A server that refuses may reset the connection behind its answer.
     let _ = stream.read_to_end(&mut bytes);
-    parse(&bytes)
+    (!bytes.is_empty()).then(|| parse(&bytes))
 }
 
 fn parse(bytes: &[u8]) -> Answer {

@@ -19,14 +19,17 @@ enum Measurement {
     Lan,
     /// One source and one getter on this machine, beside other programs.
     Loopback,
+    /// A node with many shared files comes back.
+    Restart,
 }
 
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let binary = match options.measurement {
         Measurement::Lan => "bench-lan",
         Measurement::Loopback => "bench-loopback",
+        Measurement::Restart => "bench-restart",
     };
-    // One build of all three, so that the node lies beside the measurement.
+    // One build of all, so that the node lies beside the measurement.
     step::run(step::cargo(&["build", "--release", "-p", "mesh-node", "-p", "mesh-benches", "--bins"]))?;
     let metadata = crate::tidy::metadata()?;
     let folder = metadata["target_directory"].as_str().unwrap_or("target").to_owned();

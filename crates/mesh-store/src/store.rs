@@ -14,6 +14,8 @@ use crate::work;
 
 /// Commands waiting in one lane. The brain asks for far less at once; what is over it is refused.
 const WAITING_MAX: usize = 4096;
+/// Row-writing commands carried out with one sync.
+const GROUP_MAX: usize = 256;
 /// Threads that share and verify: each reads as fast as the disk allows.
 const READING_THREADS: usize = 2;
 /// Threads that begin and end receptions.
@@ -108,9 +110,38 @@ impl Drop for Store {
 fn work_off(engine: &Arc<Engine>, queue: &Mutex<Receiver<StoreCommand>>) {
     loop {
         // The lock is held while waiting: one thread waits for the next command, the others for their turn.
-        let Ok(command) = queue.lock().recv() else { return };
-        engine.carry_out(command);
+        let queue = queue.lock();
+        let Ok(command) = queue.recv() else { return };
+        let mut rest = None;
+        let group: Vec<StoreCommand> = match &command {
+            // Rows that wait are written together: one sync for all of them.
+            StoreCommand::Write { .. } => std::iter::once(command).chain(writes(&queue, &mut rest)).collect(),
+            _ => vec![command],
+        };
+        drop(queue);
+        match group.len() {
+            1 => group.into_iter().for_each(|command| engine.carry_out(command)),
+            _ => engine.write_together(group),
+        }
+        rest.into_iter().for_each(|command| engine.carry_out(command));
     }
+}
+
+/// The commands waiting at once that write rows, up to the first that does something else, which is put into `rest`.
+fn writes(queue: &Receiver<StoreCommand>, rest: &mut Option<StoreCommand>) -> Vec<StoreCommand> {
+    let mut group = Vec::new();
+    while group.len() < GROUP_MAX
+        && let Ok(command) = queue.try_recv()
+    {
+        match command {
+            StoreCommand::Write { .. } => group.push(command),
+            other => {
+                *rest = Some(other);
+                break;
+            }
+        }
+    }
+    group
 }
 
 /// Makes checkpoints when they are due, and a last one at the end.

@@ -73,6 +73,26 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Carries out commands that write rows, all with one sync: all of them happen, or none.
+    pub(crate) fn write_together(&self, group: Vec<StoreCommand>) {
+        let (mut numbers, mut entries) = (Vec::new(), Vec::new());
+        for command in group {
+            if let StoreCommand::Write { command, put, delete } = command {
+                numbers.push(command);
+                entries.extend(row_entries(put, delete));
+            }
+        }
+        let result = self.append(&entries);
+        numbers.into_iter().for_each(|command| self.tell(StoreInput::Done { command, result: result.clone() }));
+    }
+}
+
+fn row_entries(put: Vec<Row>, delete: Vec<(Table, Vec<u8>)>) -> impl Iterator<Item = Entry> {
+    let deletions = delete.into_iter().map(|(table, key)| Entry::Delete(table, key));
+    put.into_iter().map(Entry::Put).chain(deletions)
+}
+
 fn carry_out(store: &Arc<Engine>, command: StoreCommand) {
     let answer = match command {
         StoreCommand::Share { command, path } => {
@@ -177,9 +197,7 @@ fn remove(store: &Engine, id: ContentId, delete_files: bool) -> Result<(), Failu
 }
 
 fn write(store: &Engine, put: Vec<Row>, delete: Vec<(Table, Vec<u8>)>) -> Result<(), Failure> {
-    let deletions = delete.into_iter().map(|(table, key)| Entry::Delete(table, key));
-    let entries: Vec<Entry> = put.into_iter().map(Entry::Put).chain(deletions).collect();
-    store.append(&entries)
+    store.append(&row_entries(put, delete).collect::<Vec<_>>())
 }
 
 fn usage(store: &Engine) -> DiskUsage {
