@@ -1,26 +1,85 @@
-//! Replaying what a node's brain did: the same inputs must give the same outputs, bit for bit.
+//! What a node's brain did, from its journals: replayed, and looked into.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Replays every journal in a node's data folder into a fresh brain; how many there were.
+use mesh_node::journal::JournalReader;
+use mesh_proto::port::net::{NetCommand, NetInput};
+use mesh_proto::port::store::StoreInput;
+use mesh_proto::port::{Input, Output};
+use mesh_proto::{ChunkRange, ChunkSet};
+
+/// Replays every journal in a node's data folder into a fresh brain: the same inputs must give the same outputs, bit for
+/// bit. How many there were.
 ///
 /// # Panics
 /// If a replay differs from what was recorded.
 pub fn replay_all(data: &Path) -> usize {
-    let Ok(entries) = fs::read_dir(data.join("journal")) else {
-        return 0;
-    };
-    let mut replayed = 0;
-    for entry in entries {
-        let path = entry.expect("the journal folder can be read").path();
-        if !path.is_file() {
-            continue;
-        }
-        let report = mesh_node::journal::replay(&path);
+    let journals = all(data);
+    for path in &journals {
+        let report = mesh_node::journal::replay(path);
         let report = report.unwrap_or_else(|error| panic!("{} can't be replayed: {error}", path.display()));
         assert!(report.same(), "{} went another way: {:#?}", path.display(), report.difference);
-        replayed += 1;
     }
-    replayed
+    journals.len()
+}
+
+/// The journals of a node, in the order of its runs.
+fn all(data: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(data.join("journal")) else { return Vec::new() };
+    let mut paths: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("the journal folder can be read").path())
+        .filter(|path| path.is_file())
+        .collect();
+    paths.sort_by_key(|path| fs::metadata(path).and_then(|file| file.modified()).expect("it has a time"));
+    paths
+}
+
+/// What one run of a node did for the one content it fetched.
+#[derive(Debug, Default)]
+pub struct FetchRun {
+    /// What was here when it began, if it came so far.
+    pub found: Option<ChunkSet>,
+    /// What peers were asked for.
+    pub asked: ChunkSet,
+    /// What arrived and was verified.
+    pub verified: ChunkSet,
+}
+
+/// What the runs of a node did for the one content it fetched, in order.
+///
+/// # Panics
+/// If a journal can't be read.
+#[must_use]
+pub fn fetch_runs(data: &Path) -> Vec<FetchRun> {
+    all(data).iter().map(|path| fetch_run(path)).collect()
+}
+
+fn fetch_run(path: &Path) -> FetchRun {
+    let mut reader = JournalReader::open(path).expect("a journal");
+    let (mut run, mut fetches) = (FetchRun::default(), BTreeMap::new());
+    while let Some(step) = reader.next_step().expect("a journal") {
+        match step.input {
+            Input::Store(StoreInput::Receiving { result: Ok(received), .. }) if run.found.is_none() => {
+                run.found = Some(received.have);
+            }
+            Input::Net(
+                NetInput::FetchProgress { command, chunks_verified, .. }
+                | NetInput::Fetched { command, chunks_verified, .. },
+            ) => {
+                if let Some(start) = fetches.get(&command) {
+                    run.verified.insert(ChunkRange { start: *start, count: chunks_verified });
+                }
+            }
+            _ => {}
+        }
+        for output in step.outputs {
+            if let Output::Net(NetCommand::Fetch { command, request, .. }) = output {
+                run.asked.insert(request.chunks);
+                fetches.insert(command, request.chunks.start);
+            }
+        }
+    }
+    run
 }

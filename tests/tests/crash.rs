@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use mesh_proto::ChunkSet;
 use mesh_tests::random::Random;
-use mesh_tests::{Lan, Running, files, json, wait};
+use mesh_tests::{Lan, Running, files, journal, json, wait};
 
 const FILE_BYTES: u64 = 160 << 20;
 const KILLS: u64 = 20;
@@ -48,6 +49,18 @@ fn a_getter_killed_twenty_times_resumes_where_it_stopped() {
     let carried_max = FILE_BYTES + FILE_BYTES * 6 / 100 + KILLS * COST_PER_KILL_BYTES_MAX;
     assert!(carried <= carried_max, "{carried} bytes were carried, more than {carried_max} (seed {SEED:#x})");
     assert_eq!(json::text(&report, "blake3"), files::blake3_of(&file));
+    // The first kills come before anything was begun; then every run finds all that the ones before it verified, and
+    // asks for none of it.
+    let mut verified = ChunkSet::new();
+    for (number, run) in journal::fetch_runs(getter.data()).into_iter().enumerate() {
+        let Some(found) = &run.found else { continue };
+        let lost = verified.difference(found);
+        assert!(lost.is_empty(), "run {number} does not find {lost:?} (seed {SEED:#x})");
+        let again = run.asked.intersection(found);
+        assert!(again.is_empty(), "run {number} asks again for {again:?} (seed {SEED:#x})");
+        verified.union_with(&run.verified);
+    }
+    assert!(!verified.is_empty(), "the journals say nothing");
     source.stop_and_replay();
     getter.stop_and_replay();
 }

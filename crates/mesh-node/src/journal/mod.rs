@@ -25,6 +25,7 @@ use mesh_core::BrainConfig;
 use mesh_proto::Timestamp;
 use mesh_proto::port::{Input, Output};
 
+pub use read::{JournalError, JournalReader};
 pub use redact::export_redacted;
 pub use replay::{Difference, ReplayReport, replay, replay_with};
 pub(crate) use write::JournalWriter;
