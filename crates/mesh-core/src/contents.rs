@@ -50,6 +50,7 @@ pub struct Contents {
     by_key: BTreeMap<[u8; 32], ContentId>,
     /// Those that are served for a time only, by when it ends.
     timed: BTreeSet<(UnixMs, ContentId)>,
+    revision: u64,
 }
 
 impl Treatment {
@@ -143,6 +144,7 @@ impl Content {
 impl Contents {
     /// Adds or replaces a content.
     pub fn add(&mut self, stored: StoredContent, treatment: Treatment) {
+        self.revision += 1;
         if treatment.seed_until.0 > 0 {
             self.timed.insert((treatment.seed_until, stored.content));
         }
@@ -156,6 +158,7 @@ impl Contents {
         for entry in &ended {
             self.timed.remove(entry);
         }
+        self.revision += u64::from(!ended.is_empty());
         ended.into_iter().map(|(_, content)| content).collect()
     }
 
@@ -173,11 +176,13 @@ impl Contents {
 
     /// One content, to change.
     pub fn find_mut(&mut self, content: ContentId) -> Option<&mut Content> {
+        self.revision += 1;
         self.contents.get_mut(&content)
     }
 
     /// Forgets one.
     pub fn remove(&mut self, content: ContentId) -> Option<Content> {
+        self.revision += 1;
         self.by_key.remove(&content.discovery_key());
         self.contents.remove(&content)
     }
@@ -185,6 +190,12 @@ impl Contents {
     /// All, by id.
     pub fn all(&self) -> impl Iterator<Item = &Content> {
         self.contents.values()
+    }
+
+    /// A number that grows whenever something here may have changed.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// How many.

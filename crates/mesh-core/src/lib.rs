@@ -11,11 +11,13 @@
 //! | [`records`] | signed records: members, communities, the catalogue, who holds what |
 //! | [`transfer`] | fetching a content from everyone who has it |
 //! | [`serve`] | giving, by grants of the fair scheduler |
+//! | [`announce`] | what is announced in the wider lookup |
 //! | [`interest`] | who asked what we hold and is told when that changes |
 //! | [`contents`] | what is here and how it is treated |
 //!
 //! Invariant: the same configuration, seed and inputs give the same outputs, bit for bit.
 
+pub mod announce;
 pub mod config;
 pub mod contents;
 mod context;

@@ -12,7 +12,7 @@ use mesh_proto::{CommandId, ContentId, NodeId};
 use crate::interest::Offer;
 use crate::node::{Node, Pending};
 use crate::peers::Connection;
-use crate::transfer::Ended;
+use crate::transfer::{Around, Ended};
 
 /// Pages of ours being read for peers at once; more are answered "not here", and asked again later.
 const PAGE_READS_MAX: usize = 256;
@@ -73,7 +73,10 @@ impl Node {
                     self.note_goodputs(content);
                 }
             }
-            NetInput::ProvidersFound { .. } => {}
+            NetInput::ProvidersFound { command, nodes } => {
+                let mut around = Around { peers: &mut self.peers, records: &self.records };
+                self.transfers.on_providers(&self.ctx, command, &nodes, &mut around);
+            }
         }
     }
 
@@ -140,7 +143,7 @@ impl Node {
             }
             Message::DialMe(message) => {
                 self.peers.learn(node, &message.addresses, "it asked");
-                self.peers.set_needed(node, true);
+                self.peers.try_soon(node);
             }
             Message::Want(_) => self.answer_unknown(node, 31),
             Message::ParcelOffer(_) => self.answer_unknown(node, 33),

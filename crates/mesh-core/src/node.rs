@@ -13,6 +13,7 @@ use mesh_proto::port::{Event, Input, KeysInput, NetCommand, Output, UserRequestI
 use mesh_proto::{CommandId, ContentId, Machine, NodeId, Timestamp, WakeReason};
 
 use crate::Context;
+use crate::announce::Announcements;
 use crate::config::BrainConfig;
 use crate::contents::{Contents, Treatment};
 use crate::interest::Interests;
@@ -58,6 +59,7 @@ pub struct Node {
     pub(crate) transfers: Transfers,
     pub(crate) serving: Serving,
     pub(crate) interests: Interests,
+    pub(crate) announcements: Announcements,
     pub(crate) settings: Settings,
     pub(crate) counters: Counters,
     pub(crate) pending: BTreeMap<CommandId, Pending>,
@@ -101,9 +103,10 @@ impl Node {
             peers: Peers::new(&config.seeds),
             records,
             contents: Contents::default(),
-            transfers: Transfers::new(),
+            transfers: Transfers::new(config.kademlia),
             serving: Serving::new(discipline, Timestamp::ZERO),
             interests: Interests::default(),
+            announcements: Announcements::default(),
             settings: Settings::from_config(&config),
             counters: Counters::default(),
             pending: BTreeMap::new(),
@@ -262,6 +265,10 @@ impl Node {
             self.recheck_access();
         }
         self.tell_interested();
+        if self.config.kademlia {
+            let heard = self.peers.connected().next().is_some();
+            self.announcements.run(&mut self.ctx, &self.contents, heard);
+        }
         self.serving.run(&mut self.ctx);
         self.count();
         self.save_counters();
@@ -383,6 +390,7 @@ impl Machine for Node {
             self.transfers.deadline(&self.ctx),
             self.serving.deadline(),
             self.interests.deadline(),
+            self.announcements.deadline(),
             self.counters_deadline(),
         ]
         .into_iter()

@@ -28,6 +28,8 @@ const BACKOFF_MAX: Duration = Duration::from_secs(300);
 const SEED_BACKOFF_MAX: Duration = Duration::from_secs(15);
 /// The node with the greater id waits so long before it dials, so that two that find each other do not both dial.
 const POLITENESS: Duration = Duration::from_millis(400);
+/// How often a peer is dialled that only may be of use.
+const TRIES: u32 = 3;
 /// Peers remembered across restarts.
 const REMEMBERED_MAX: usize = 256;
 
@@ -60,6 +62,8 @@ pub struct Peer {
     /// Content bytes received from it.
     pub received_bytes: u64,
     needed: bool,
+    /// Dials still made whatever the number of connections: it may be of use, but nobody vouches for that.
+    tries: u32,
     seed: bool,
     dialling: bool,
     failures: u32,
@@ -155,6 +159,14 @@ impl Peers {
         }
     }
 
+    /// This peer may be of use: it is dialled soon, a few times at most.
+    pub fn try_soon(&mut self, node: NodeId) {
+        if let Some(peer) = self.peers.get_mut(&node).filter(|peer| peer.is_dialable()) {
+            peer.tries = TRIES;
+            peer.not_before = Timestamp::ZERO;
+        }
+    }
+
     /// Adds a static address. If it names its node, that node is dialled like any needed peer; else whoever answers.
     pub fn add_seed(&mut self, address: &str) {
         if let Some(node) = node_of(address) {
@@ -177,7 +189,7 @@ impl Peers {
         let address = connection.address.clone();
         let peer = self.peers.entry(node).or_default();
         peer.connections.push(connection);
-        peer.failures = 0;
+        (peer.failures, peer.tries) = (0, 0);
         if peer.found_by.is_empty() {
             peer.found_by = "it dialled";
         }
@@ -273,11 +285,12 @@ impl Peers {
                 break;
             }
             let Some(peer) = self.peers.get_mut(&node) else { continue };
-            if !peer.needed && room == 0 {
+            if !peer.is_wanted() && room == 0 {
                 continue;
             }
             room = room.saturating_sub(1);
             peer.dialling = true;
+            peer.tries = peer.tries.saturating_sub(1);
             let addresses = peer.addresses.clone();
             let command = ctx.command_id();
             self.dials.insert(command, Some(node));
@@ -308,7 +321,9 @@ impl Peers {
         let peers = self
             .peers
             .iter()
-            .filter(|(node, peer)| can_dial && **node != ctx.node && peer.is_dialable() && (peer.needed || has_room))
+            .filter(|(node, peer)| {
+                can_dial && **node != ctx.node && peer.is_dialable() && (peer.is_wanted() || has_room)
+            })
             .map(|(_, peer)| peer.not_before);
         let seeds = self
             .seeds
@@ -377,6 +392,10 @@ impl Peers {
 impl Peer {
     fn is_dialable(&self) -> bool {
         self.connections.is_empty() && !self.dialling && !self.seed && !self.addresses.is_empty()
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.needed || self.tries > 0
     }
 
     fn is_due(&self, now: Timestamp) -> bool {

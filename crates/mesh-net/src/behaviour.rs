@@ -8,7 +8,7 @@ use libp2p::kad::store::{MemoryStore, MemoryStoreConfig};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{PeerId, StreamProtocol, Swarm, SwarmBuilder, connection_limits, identify, kad, mdns, noise, tcp, yamux};
-use mesh_proto::limits::{CONNECTIONS_MAX, STREAMS_PER_CONNECTION_MAX};
+use mesh_proto::limits::{CONNECTIONS_MAX, LOOKUP_KEYS_MAX, STREAMS_PER_CONNECTION_MAX};
 
 use crate::config::{NetConfig, StartError};
 use crate::streams;
@@ -22,8 +22,6 @@ pub(crate) const LOOKUP_PROTOCOL: StreamProtocol = StreamProtocol::new("/mesh/ka
 const CONNECTIONS_PER_PEER_MAX: u32 = 8;
 /// Connections being set up at once, in each direction.
 const CONNECTIONS_PENDING_MAX: u32 = 64;
-/// Contents this node announces in the wider lookup.
-pub(crate) const PROVIDED_MAX: usize = 500;
 /// How long a provider is remembered by others.
 const PROVIDER_TTL: Duration = Duration::from_secs(30 * 60);
 /// How often we say again that we provide.
@@ -105,7 +103,7 @@ fn build_lookup(peer: PeerId) -> kad::Behaviour<MemoryStore> {
         .set_provider_record_ttl(Some(PROVIDER_TTL))
         .set_provider_publication_interval(Some(PROVIDER_REPUBLISH))
         .set_record_ttl(Some(PROVIDER_TTL));
-    let store = MemoryStoreConfig { max_provided_keys: PROVIDED_MAX * 8, ..MemoryStoreConfig::default() };
+    let store = MemoryStoreConfig { max_provided_keys: LOOKUP_KEYS_MAX * 8, ..MemoryStoreConfig::default() };
     let mut lookup = kad::Behaviour::with_config(peer, MemoryStore::with_config(peer, store), config);
     lookup.set_mode(Some(kad::Mode::Server));
     lookup

@@ -4,18 +4,19 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use libp2p::kad::store::MemoryStore;
+use libp2p::core::Endpoint;
+use libp2p::kad::store::{MemoryStore, RecordStore as _};
 use libp2p::kad::{self, GetProvidersOk, QueryId, QueryResult, RecordKey};
 use libp2p::swarm::behaviour::toggle::Toggle;
+use libp2p::swarm::{ConnectionId, NetworkBehaviour as _};
+use libp2p::{Multiaddr, PeerId};
+use mesh_proto::limits::{ADDRESSES_PER_NODE_MAX, LOOKUP_KEYS_MAX, LOOKUP_PROVIDERS_MAX};
 use mesh_proto::port::NetInput;
 use mesh_proto::port::net::DiscoveredBy;
-use mesh_proto::{CommandId, ContentId, NodeId};
+use mesh_proto::{CommandId, NodeId};
 
-use crate::address::{node_id_of, text_of};
-use crate::behaviour::PROVIDED_MAX;
+use crate::address::{node_id_of, strip_peer, text_of};
 
-/// Nodes named in one answer.
-const PROVIDERS_MAX: usize = 64;
 /// Look-ups under way; more are answered at once with nobody.
 const LOOKUPS_MAX: usize = 256;
 
@@ -24,7 +25,7 @@ type Behaviour = Toggle<kad::Behaviour<MemoryStore>>;
 /// What is announced and looked for.
 #[derive(Default)]
 pub(crate) struct Lookup {
-    provided: BTreeSet<ContentId>,
+    provided: BTreeSet<[u8; 32]>,
     searches: HashMap<QueryId, Search>,
 }
 
@@ -40,17 +41,17 @@ impl Search {
 }
 
 impl Lookup {
-    /// Announces these contents and no others.
-    pub(crate) fn provide(&mut self, behaviour: &mut Behaviour, contents: Vec<ContentId>) {
+    /// Announces these discovery keys and no others.
+    pub(crate) fn provide(&mut self, behaviour: &mut Behaviour, keys: Vec<[u8; 32]>) {
         let Some(behaviour) = behaviour.as_mut() else {
             return;
         };
-        let wanted: BTreeSet<ContentId> = contents.into_iter().take(PROVIDED_MAX).collect();
-        for content in self.provided.difference(&wanted) {
-            behaviour.stop_providing(&RecordKey::new(&content.0));
+        let wanted: BTreeSet<[u8; 32]> = keys.into_iter().take(LOOKUP_KEYS_MAX).collect();
+        for key in self.provided.difference(&wanted) {
+            behaviour.stop_providing(&RecordKey::new(key));
         }
-        for content in wanted.difference(&self.provided) {
-            if let Err(error) = behaviour.start_providing(RecordKey::new(&content.0)) {
+        for key in wanted.difference(&self.provided) {
+            if let Err(error) = behaviour.start_providing(RecordKey::new(key)) {
                 tracing::warn!(%error, "a content can't be announced");
             }
         }
@@ -58,43 +59,67 @@ impl Lookup {
     }
 
     /// Looks for providers; `Some` is the answer if there is nothing to look in.
-    pub(crate) fn find(
-        &mut self,
-        behaviour: &mut Behaviour,
-        command: CommandId,
-        content: ContentId,
-    ) -> Option<NetInput> {
+    pub(crate) fn find(&mut self, behaviour: &mut Behaviour, command: CommandId, key: [u8; 32]) -> Option<NetInput> {
         let search = Search { command, nodes: BTreeSet::new() };
         match behaviour.as_mut() {
             Some(behaviour) if self.searches.len() < LOOKUPS_MAX => {
-                self.searches.insert(behaviour.get_providers(RecordKey::new(&content.0)), search);
+                self.searches.insert(behaviour.get_providers(RecordKey::new(&key)), search);
                 None
             }
             _ => Some(search.answer()),
         }
     }
 
-    /// What an event of the lookup means to the brain.
-    pub(crate) fn handle(&mut self, event: kad::Event) -> Option<NetInput> {
+    /// What an event of the lookup means to the brain, in order.
+    pub(crate) fn handle(&mut self, behaviour: &mut Behaviour, event: kad::Event) -> Vec<NetInput> {
         match event {
             kad::Event::OutboundQueryProgressed { id, result: QueryResult::GetProviders(result), step, .. } => {
-                if let (Ok(GetProvidersOk::FoundProviders { providers, .. }), Some(search)) =
+                let mut inputs = Vec::new();
+                if let (Ok(GetProvidersOk::FoundProviders { key, providers }), Some(search)) =
                     (&result, self.searches.get_mut(&id))
                 {
-                    let room = PROVIDERS_MAX.saturating_sub(search.nodes.len());
-                    search.nodes.extend(providers.iter().filter_map(node_id_of).take(room));
+                    let room = LOOKUP_PROVIDERS_MAX.saturating_sub(search.nodes.len());
+                    for peer in providers.iter().take(room) {
+                        let Some(node) = node_id_of(peer) else { continue };
+                        if search.nodes.insert(node) {
+                            inputs.extend(discovered(node, &addresses_of(behaviour, key, *peer)));
+                        }
+                    }
                 }
-                match step.last {
-                    true => self.searches.remove(&id).map(Search::answer),
-                    false => None,
+                if step.last {
+                    inputs.extend(self.searches.remove(&id).map(Search::answer));
                 }
+                inputs
             }
-            kad::Event::RoutingUpdated { peer, addresses, .. } => Some(NetInput::Discovered {
-                node: node_id_of(&peer)?,
-                addresses: addresses.iter().map(text_of).collect(),
-                by: DiscoveredBy::Kademlia,
-            }),
-            _ => None,
+            kad::Event::RoutingUpdated { peer, addresses, .. } => {
+                let addresses: Vec<Multiaddr> = addresses.iter().cloned().collect();
+                node_id_of(&peer).and_then(|node| discovered(node, &addresses)).into_iter().collect()
+            }
+            _ => Vec::new(),
         }
     }
+}
+
+fn discovered(node: NodeId, addresses: &[Multiaddr]) -> Option<NetInput> {
+    let texts = |address: &Multiaddr| {
+        let mut address = address.clone();
+        strip_peer(&mut address);
+        text_of(&address)
+    };
+    let addresses: Vec<String> = addresses.iter().take(ADDRESSES_PER_NODE_MAX).map(texts).collect();
+    (!addresses.is_empty()).then_some(NetInput::Discovered { node, addresses, by: DiscoveredBy::Kademlia })
+}
+
+/// Where a provider may be reached. The event that names it does not say; the running query, the table and the records
+/// kept for others do, and the first two speak only through what libp2p asks before it dials.
+fn addresses_of(behaviour: &mut Behaviour, key: &RecordKey, peer: PeerId) -> Vec<Multiaddr> {
+    let Some(behaviour) = behaviour.as_mut() else { return Vec::new() };
+    let dial = ConnectionId::new_unchecked(0);
+    let known = behaviour.handle_pending_outbound_connection(dial, Some(peer), &[], Endpoint::Dialer);
+    let kept = behaviour.store_mut().providers(key).into_iter().filter(|record| record.provider == peer);
+    let kept: Vec<Multiaddr> = kept.flat_map(|record| record.addresses).collect();
+    let mut addresses = known.unwrap_or_default();
+    addresses.extend(kept);
+    addresses.dedup();
+    addresses
 }

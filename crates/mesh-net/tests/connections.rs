@@ -104,7 +104,7 @@ async fn commands_for_strangers_are_answered_at_once() {
     .await;
     a.command(NetCommand::Refuse { serve: ServeId(77), reason: RefuseReason::Busy });
     a.command(NetCommand::CancelFetch { fetch: CommandId(1) });
-    a.command(NetCommand::FindProviders { command: CommandId(3), content: content(1) });
+    a.command(NetCommand::FindProviders { command: CommandId(3), key: content(1).discovery_key() });
     a.wait_for("nobody", |input| match input {
         NetInput::ProvidersFound { command: CommandId(3), nodes } if nodes.is_empty() => Some(()),
         _ => None,
@@ -159,10 +159,10 @@ async fn the_wider_lookup_finds_who_provides() {
     // Each learns where the other listens by itself.
     a.wait_for("place in the table", |input| matches!(input, NetInput::Discovered { .. }).then_some(())).await;
     b.wait_for("place in the table", |input| matches!(input, NetInput::Discovered { .. }).then_some(())).await;
-    b.command(NetCommand::Provide { contents: vec![content(1)] });
+    b.command(NetCommand::Provide { keys: vec![content(1).discovery_key()] });
     loop {
         let command = a.new_command();
-        a.command(NetCommand::FindProviders { command, content: content(1) });
+        a.command(NetCommand::FindProviders { command, key: content(1).discovery_key() });
         let nodes = a
             .wait_for("providers", |input| match input {
                 NetInput::ProvidersFound { command: of, nodes } if *of == command => Some(nodes.clone()),
@@ -170,6 +170,37 @@ async fn the_wider_lookup_finds_who_provides() {
             })
             .await;
         if nodes == vec![b.id] {
+            break;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_is_found_with_its_address_through_a_third_node() {
+    let config = NetConfig { kademlia: true, ..loopback() };
+    let seeds = [1, 2, 3];
+    let [a, b, c] = seeds.map(|seed| TestNode::start(config.clone(), seed));
+    let (meeting_point, address) = (b.address().await, c.address().await);
+    for node in [&a, &c] {
+        node.dial(&b, meeting_point.clone()).await;
+        node.wait_for("place in the table", |input| matches!(input, NetInput::Discovered { .. }).then_some(())).await;
+    }
+    c.command(NetCommand::Provide { keys: vec![content(1).discovery_key()] });
+    loop {
+        let command = a.new_command();
+        a.command(NetCommand::FindProviders { command, key: content(1).discovery_key() });
+        let nodes = a
+            .wait_for("providers", |input| match input {
+                NetInput::ProvidersFound { command: of, nodes } if *of == command => Some(nodes.clone()),
+                _ => None,
+            })
+            .await;
+        if nodes == vec![c.id] {
+            let said = a.take(|input| match input {
+                NetInput::Discovered { node, addresses, .. } if *node == c.id => Some(addresses.contains(&address)),
+                _ => None,
+            });
+            assert_eq!(said, Some(true), "its address came before");
             break;
         }
     }

@@ -85,6 +85,11 @@ pub const VERSION_METADATA_BYTES_MAX: usize = 64 * 1024;
 /// Listed contents in one holdings digest.
 pub const HOLDINGS_PER_DIGEST_MAX: usize = 8192;
 
+/// Contents one node announces in the wider lookup.
+pub const LOOKUP_KEYS_MAX: usize = 500;
+/// Nodes named in one answer of the wider lookup.
+pub const LOOKUP_PROVIDERS_MAX: usize = 64;
+
 /// A ticket as text.
 pub const TICKET_BYTES_MAX: usize = 4096;
 /// A path on this machine, as given by its person.

@@ -1,12 +1,13 @@
 //! Fetching: from a ticket to a verified file, from everyone who has it.
 //!
 //! [`Transfers`] owns all transfers and routes what happens to the right one. The steps of one transfer are in
-//! `step` (locate, prepare, finish), `pages` (the manifest), `fetch` (chunks); what to ask next is decided by the
+//! `step` (locate, prepare, finish), `lookup` (who else may hold it), `pages` (the manifest), `fetch` (chunks); what to ask next is decided by the
 //! pure functions of `plan`; a peer's side of it is `source`.
 //!
 //! Invariant: each chunk is asked of one peer at a time, so nothing is fetched twice on purpose.
 
 mod fetch;
+pub mod lookup;
 mod orders;
 mod pages;
 pub mod plan;
@@ -47,6 +48,7 @@ enum Purpose {
     Finish,
     Fetch(NodeId),
     Save,
+    Lookup,
 }
 
 /// A transfer that is done, for the rest of the brain to take over.
@@ -79,6 +81,10 @@ pub struct Transfers {
     pub received: Vec<(NodeId, u64)>,
     limit: Option<TokenBucket>,
     limit_wait: Option<Timestamp>,
+    /// Whether the wider lookup may be asked.
+    wider_lookup: bool,
+    /// Look-ups under way.
+    lookups: usize,
 }
 
 /// What transfers look at beside themselves.
@@ -91,9 +97,9 @@ pub struct Around<'a> {
 }
 
 impl Transfers {
-    /// No transfers.
+    /// No transfers. `wider_lookup` says whether the wider lookup may be asked for sources.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(wider_lookup: bool) -> Self {
         Self {
             transfers: BTreeMap::new(),
             purposes: BTreeMap::new(),
@@ -104,6 +110,8 @@ impl Transfers {
             received: Vec::new(),
             limit: None,
             limit_wait: None,
+            wider_lookup,
+            lookups: 0,
         }
     }
 
@@ -241,12 +249,6 @@ impl Transfers {
         let heartbeat = busy.then(|| ctx.now.after(HEARTBEAT));
         let waiting = self.transfers.values().any(Transfer::is_active).then(|| ctx.now.after(WAITING));
         blocked.chain(heartbeat).chain(waiting).chain(self.limit_wait).min().map(|at| (at, "work on a transfer"))
-    }
-}
-
-impl Default for Transfers {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -12,6 +12,7 @@ use mesh_proto::port::view::{GetReport, SourceReport, TransferView};
 use mesh_proto::record::Access;
 use mesh_proto::{ChunkRange, ChunkSet, ContentId, NodeId, PageId, Timestamp};
 
+use super::lookup::Lookups;
 use super::source::Source;
 
 /// What a person asked for, as it is kept across restarts.
@@ -96,6 +97,8 @@ pub struct Transfer {
     pub key: [u8; 32],
     /// Peers asked by that key, and when.
     pub looked: BTreeMap<NodeId, Timestamp>,
+    /// How the wider lookup was asked for it.
+    pub lookups: Lookups,
     /// What was asked for.
     pub order: Order,
     /// How far it is.
@@ -180,6 +183,7 @@ impl Transfer {
             content,
             key: content.discovery_key(),
             looked: BTreeMap::new(),
+            lookups: Lookups::default(),
             order,
             phase: Phase::Locating,
             stored: None,

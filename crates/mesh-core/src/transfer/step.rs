@@ -25,6 +25,7 @@ impl Transfers {
     /// Does what one transfer needs next.
     pub(super) fn step(&mut self, ctx: &mut Context, content: ContentId, around: &mut Around<'_>) {
         self.find_holders(ctx, content, around);
+        self.look_wider(ctx, content, around);
         let Some(transfer) = self.transfers.get(&content) else { return };
         match &transfer.phase {
             Phase::Locating => self.ask_for_root(ctx, content, around),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use mesh_core::{BrainConfig, Node};
 use mesh_proto::bulk::SpanRequest;
 use mesh_proto::payload::SinkError;
-use mesh_proto::port::net::{FetchOutcome, LinkClass, ServeId, ServeState};
+use mesh_proto::port::net::{DiscoveredBy, FetchOutcome, LinkClass, ServeId, ServeState};
 use mesh_proto::port::user::{UserCommand, UserReply};
 use mesh_proto::port::{Event, Input, KeyRole, KeysCommand, KeysInput, NetCommand, NetInput, Output, UserRequestId};
 use mesh_proto::record::Signed;
@@ -64,6 +64,12 @@ pub struct World {
     flows: BTreeMap<ServeId, Flow>,
     next_id: u64,
     pub wakes: u64,
+    /// Whether hosts added from now on use the wider lookup.
+    pub kademlia: bool,
+    /// The wider lookup: who announced which keys.
+    pub announced: BTreeMap<usize, Vec<[u8; 32]>>,
+    /// When which host asked the wider lookup for which key.
+    pub lookups: Vec<(u64, usize, [u8; 32])>,
 }
 
 pub fn address(host: usize) -> String {
@@ -83,13 +89,16 @@ impl World {
             flows: BTreeMap::new(),
             next_id: 1,
             wakes: 0,
+            kademlia: false,
+            announced: BTreeMap::new(),
+            lookups: Vec::new(),
         }
     }
 
     /// Adds a node that knows the addresses of `seeds`, and starts it.
     pub fn add(&mut self, up_bytes_per_s: u64, seeds: &[usize]) -> usize {
         let index = self.hosts.len();
-        let config = BrainConfig { seeds: seeds.iter().map(|seed| address(*seed)).collect(), ..Default::default() };
+        let config = self.config(seeds);
         let id = NodeId([u8::try_from(index + 1).expect("few hosts"); 32]);
         self.hosts.push(Host {
             brain: Node::new(config, [7; 32]),
@@ -106,6 +115,11 @@ impl World {
         });
         self.boot(index);
         index
+    }
+
+    fn config(&self, seeds: &[usize]) -> BrainConfig {
+        let seeds = seeds.iter().map(|seed| address(*seed)).collect();
+        BrainConfig { seeds, kademlia: self.kademlia, ..Default::default() }
     }
 
     fn boot(&mut self, index: usize) {
@@ -129,7 +143,7 @@ impl World {
 
     /// Starts a killed node again with what its store kept.
     pub fn restart(&mut self, index: usize, seeds: &[usize]) {
-        let config = BrainConfig { seeds: seeds.iter().map(|seed| address(*seed)).collect(), ..Default::default() };
+        let config = self.config(seeds);
         let host = &mut self.hosts[index];
         host.brain = Node::new(config, [8; 32]);
         (host.alive, host.woken_for) = (true, None);
@@ -282,8 +296,29 @@ impl World {
             }
             NetCommand::Grant { command, serve, bytes } => self.grant(host, command, serve, bytes),
             NetCommand::Refuse { serve, reason } => self.end_flow(serve, FetchOutcome::Refused(reason), false),
+            NetCommand::Provide { keys } => {
+                self.announced.insert(host, keys);
+            }
+            NetCommand::FindProviders { command, key } => self.find_providers(host, command, key),
             _ => {}
         }
+    }
+
+    /// Names every living host that announced the key, where it is, and one that is not.
+    fn find_providers(&mut self, host: usize, command: CommandId, key: [u8; 32]) {
+        self.lookups.push((self.now, host, key));
+        let at = self.now + 4 * self.delay_ns();
+        let holds = |(peer, keys): &(&usize, &Vec<[u8; 32]>)| keys.contains(&key) && self.hosts[**peer].alive;
+        let found: Vec<usize> = self.announced.iter().filter(holds).map(|(peer, _)| *peer).collect();
+        let mut nodes = vec![NodeId([0xee; 32])];
+        for peer in found {
+            let node = self.hosts[peer].id;
+            let addresses = vec![address(peer)];
+            let by = DiscoveredBy::Kademlia;
+            self.later(host, at, Input::Net(NetInput::Discovered { node, addresses, by }));
+            nodes.push(node);
+        }
+        self.later(host, at, Input::Net(NetInput::ProvidersFound { command, nodes }));
     }
 
     fn index_of(&self, node: NodeId) -> Option<usize> {

@@ -39,11 +39,11 @@ impl Driver {
                     }
                 }
             }
-            NetCommand::Provide { contents } => {
-                self.lookup.provide(&mut self.swarm.behaviour_mut().lookup, contents);
+            NetCommand::Provide { keys } => {
+                self.lookup.provide(&mut self.swarm.behaviour_mut().lookup, keys);
             }
-            NetCommand::FindProviders { command, content } => {
-                let answer = self.lookup.find(&mut self.swarm.behaviour_mut().lookup, command, content);
+            NetCommand::FindProviders { command, key } => {
+                let answer = self.lookup.find(&mut self.swarm.behaviour_mut().lookup, command, key);
                 if let Some(answer) = answer {
                     self.shared.report(answer).await;
                 }

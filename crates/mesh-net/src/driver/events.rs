@@ -37,7 +37,7 @@ impl Driver {
                 info,
             })) => self.handle_identified(peer_id, connection_id, info),
             SwarmEvent::Behaviour(MeshBehaviourEvent::Lookup(event)) => {
-                if let Some(input) = self.lookup.handle(event) {
+                for input in self.lookup.handle(&mut self.swarm.behaviour_mut().lookup, event) {
                     self.shared.report(input).await;
                 }
             }

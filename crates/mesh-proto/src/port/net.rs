@@ -4,7 +4,7 @@ use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::bulk::{RefuseReason, SpanRequest};
-use crate::id::{CommandId, ConnectionId, ContentId, NodeId};
+use crate::id::{CommandId, ConnectionId, NodeId};
 use crate::message::Message;
 use crate::payload::{SinkError, SourceError};
 
@@ -215,7 +215,8 @@ pub enum NetInput {
     ProvidersFound {
         /// Which command.
         command: CommandId,
-        /// Who may hold it; their addresses come as `Discovered`.
+        /// Who may hold it, at most [`LOOKUP_PROVIDERS_MAX`](crate::limits::LOOKUP_PROVIDERS_MAX); their addresses, as
+        /// far as they are known, came before as `Discovered`. Proof of nothing.
         nodes: Vec<NodeId>,
     },
 }
@@ -278,17 +279,18 @@ pub enum NetCommand {
         /// Why.
         reason: RefuseReason,
     },
-    /// Announces in the wider lookup that we hold these.
+    /// Announces in the wider lookup that we hold these. Keys that were announced already are not announced anew.
     Provide {
-        /// Which, replacing what was announced before.
-        contents: Vec<ContentId>,
+        /// Discovery keys, at most [`LOOKUP_KEYS_MAX`](crate::limits::LOOKUP_KEYS_MAX), replacing those of before. A
+        /// key names a content only to those who know its id.
+        keys: Vec<[u8; 32]>,
     },
     /// Looks in the wider lookup for nodes that hold a content.
     FindProviders {
         /// Answered by [`NetInput::ProvidersFound`].
         command: CommandId,
-        /// Which.
-        content: ContentId,
+        /// Its discovery key.
+        key: [u8; 32],
     },
     /// How often connections are probed; 0 = never.
     SetPingInterval {
