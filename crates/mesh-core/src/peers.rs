@@ -4,6 +4,8 @@
 //! connections with the neighbourhood. Failures back off from one second to five minutes. Any byte received is proof
 //! of life; nothing else is proof of death than an ended connection.
 
+mod peer;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -11,12 +13,12 @@ use bincode::{Decode, Encode};
 use mesh_proto::address::{bare, node_of};
 use mesh_proto::codec;
 use mesh_proto::limits::{ADDRESSES_PER_NODE_MAX, NODES_KNOWN_MAX};
-use mesh_proto::port::net::LinkClass;
 use mesh_proto::port::store::{Row, StoreCommand, Table};
 use mesh_proto::port::{Event, Failure, NetCommand};
 use mesh_proto::{CommandId, ConnectionId, NodeId, Timestamp, WakeReason};
 
 use crate::Context;
+pub use peer::{Connection, Peer};
 
 /// Connections the node opens by itself to keep in touch; needed peers and those who dial us come on top.
 const CONNECTIONS_WANTED: usize = 24;
@@ -32,43 +34,6 @@ const POLITENESS: Duration = Duration::from_millis(400);
 const TRIES: u32 = 3;
 /// Peers remembered across restarts.
 const REMEMBERED_MAX: usize = 256;
-
-/// A connection that stands.
-#[derive(Debug, Clone)]
-pub struct Connection {
-    /// Which.
-    pub id: ConnectionId,
-    /// Where the peer is.
-    pub address: String,
-    /// What the path looks like.
-    pub class: LinkClass,
-}
-
-/// What is known of one peer.
-#[derive(Debug, Clone, Default)]
-pub struct Peer {
-    /// Connections that stand, oldest first.
-    pub connections: Vec<Connection>,
-    /// Where it may be reached, best first.
-    pub addresses: Vec<String>,
-    /// How it was first heard of.
-    pub found_by: &'static str,
-    /// The last round trip measured, in microseconds.
-    pub rtt_us: Option<u64>,
-    /// Bytes per second received from it while it served us.
-    pub goodput_bytes_per_s: Option<u64>,
-    /// Bytes sent to it, as receipted.
-    pub sent_bytes: u64,
-    /// Content bytes received from it.
-    pub received_bytes: u64,
-    needed: bool,
-    /// Dials still made whatever the number of connections: it may be of use, but nobody vouches for that.
-    tries: u32,
-    seed: bool,
-    dialling: bool,
-    failures: u32,
-    not_before: Timestamp,
-}
 
 /// A peer as it is remembered across restarts.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -386,40 +351,6 @@ impl Peers {
             }
         };
         ctx.report(event);
-    }
-}
-
-impl Peer {
-    fn is_dialable(&self) -> bool {
-        self.connections.is_empty() && !self.dialling && !self.seed && !self.addresses.is_empty()
-    }
-
-    fn is_wanted(&self) -> bool {
-        self.needed || self.tries > 0
-    }
-
-    fn is_due(&self, now: Timestamp) -> bool {
-        self.is_dialable() && self.not_before <= now
-    }
-
-    /// The best class among its connections.
-    #[must_use]
-    pub fn class(&self) -> Option<LinkClass> {
-        self.connections.iter().map(|connection| connection.class).min()
-    }
-
-    /// Expected milliseconds per MiB: what a byte from there costs in time. Unmeasured links get their class's usual.
-    #[must_use]
-    pub fn cost_ms_per_mib(&self) -> Option<u64> {
-        let class = self.class()?;
-        let assumed = match class {
-            LinkClass::Loopback => 1,
-            LinkClass::SameSegment => 90,
-            LinkClass::Farther => 900,
-            LinkClass::Metered => 9_000,
-        };
-        let measured = self.goodput_bytes_per_s.filter(|rate| *rate > 0).map(|rate| (1_048_576_000 / rate).max(1));
-        Some(measured.unwrap_or(assumed) + self.rtt_us.unwrap_or(0) / 1000)
     }
 }
 

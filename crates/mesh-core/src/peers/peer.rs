@@ -1,0 +1,75 @@
+//! What is known of one peer: where it is, how the way there looks, and whether it should be dialled.
+
+use mesh_proto::port::net::LinkClass;
+use mesh_proto::{ConnectionId, Timestamp};
+
+/// A connection that stands.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// Which.
+    pub id: ConnectionId,
+    /// Where the peer is.
+    pub address: String,
+    /// What the path looks like.
+    pub class: LinkClass,
+}
+
+/// What is known of one peer.
+#[derive(Debug, Clone, Default)]
+pub struct Peer {
+    /// Connections that stand, oldest first.
+    pub connections: Vec<Connection>,
+    /// Where it may be reached, best first.
+    pub addresses: Vec<String>,
+    /// How it was first heard of.
+    pub found_by: &'static str,
+    /// The last round trip measured, in microseconds.
+    pub rtt_us: Option<u64>,
+    /// Bytes per second received from it while it served us.
+    pub goodput_bytes_per_s: Option<u64>,
+    /// Bytes sent to it, as receipted.
+    pub sent_bytes: u64,
+    /// Content bytes received from it.
+    pub received_bytes: u64,
+    pub(super) needed: bool,
+    /// Dials still made whatever the number of connections: it may be of use, but nobody vouches for that.
+    pub(super) tries: u32,
+    pub(super) seed: bool,
+    pub(super) dialling: bool,
+    pub(super) failures: u32,
+    pub(super) not_before: Timestamp,
+}
+
+impl Peer {
+    pub(super) fn is_dialable(&self) -> bool {
+        self.connections.is_empty() && !self.dialling && !self.seed && !self.addresses.is_empty()
+    }
+
+    pub(super) fn is_wanted(&self) -> bool {
+        self.needed || self.tries > 0
+    }
+
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        self.is_dialable() && self.not_before <= now
+    }
+
+    /// The best class among its connections.
+    #[must_use]
+    pub fn class(&self) -> Option<LinkClass> {
+        self.connections.iter().map(|connection| connection.class).min()
+    }
+
+    /// Expected milliseconds per MiB: what a byte from there costs in time. Unmeasured links get their class's usual.
+    #[must_use]
+    pub fn cost_ms_per_mib(&self) -> Option<u64> {
+        let class = self.class()?;
+        let assumed = match class {
+            LinkClass::Loopback => 1,
+            LinkClass::SameSegment => 90,
+            LinkClass::Farther => 900,
+            LinkClass::Metered => 9_000,
+        };
+        let measured = self.goodput_bytes_per_s.filter(|rate| *rate > 0).map(|rate| (1_048_576_000 / rate).max(1));
+        Some(measured.unwrap_or(assumed) + self.rtt_us.unwrap_or(0) / 1000)
+    }
+}
