@@ -5,6 +5,7 @@ use mesh_proto::port::net::LinkClass;
 use mesh_proto::port::view::CounterView;
 
 use crate::serve::Serving;
+use crate::strangers::Strangers;
 use crate::transfer::Transfers;
 
 /// Content bytes came from a peer.
@@ -17,11 +18,18 @@ pub fn sent(counters: &mut Counters, class: LinkClass, bytes: u64) {
     counters.add_bytes(class.into(), Purpose::Payload, Direction::Sent, bytes);
 }
 
-/// Takes over what was counted as events since the last call.
-pub fn events(counters: &mut Counters, transfers: &mut Transfers, serving: &mut Serving) {
+/// Takes over what was counted as events since the last call. Says whether there was anything.
+pub fn events(
+    counters: &mut Counters,
+    transfers: &mut Transfers,
+    serving: &mut Serving,
+    strangers: &mut Strangers,
+) -> bool {
+    let mut counted = false;
     let mut take = |kind: EventKind, count: &mut u64| {
         if *count > 0 {
             counters.add_events(kind, std::mem::take(count));
+            counted = true;
         }
     };
     take(EventKind::ChunkVerified, &mut transfers.chunks_verified);
@@ -29,6 +37,8 @@ pub fn events(counters: &mut Counters, transfers: &mut Transfers, serving: &mut 
     take(EventKind::PeerBanned, &mut transfers.bans);
     take(EventKind::Granted, &mut serving.given.grants);
     take(EventKind::RequestRefused, &mut serving.given.refusals);
+    take(EventKind::LimitConnections, &mut strangers.closed);
+    counted
 }
 
 /// All counters that are not zero, for `status` and the metrics.

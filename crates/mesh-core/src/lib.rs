@@ -8,6 +8,7 @@
 //! | part | concern |
 //! |---|---|
 //! | [`peers`] | who can be reached, whom to dial when |
+//! | [`strangers`] | how many connections strangers may hold open |
 //! | [`records`] | signed records: members, communities, the catalogue, who holds what |
 //! | [`transfer`] | fetching a content from everyone who has it |
 //! | [`serve`] | giving, by grants of the fair scheduler |
@@ -30,6 +31,7 @@ pub mod records;
 pub mod serve;
 pub mod settings;
 mod show;
+pub mod strangers;
 pub mod transfer;
 mod user;
 

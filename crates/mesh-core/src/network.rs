@@ -28,13 +28,17 @@ impl Node {
             }
             NetInput::Discovered { node, addresses, by } => self.on_discovered(node, &addresses, by),
             NetInput::Connected { connection, node, address, dialled, class } => {
-                let connection = Connection { id: connection, address, class };
+                let connection = Connection { id: connection, address, class, since: self.ctx.now };
+                if !dialled {
+                    self.strangers.on_connected(&self.ctx, connection.id, node);
+                }
                 if self.peers.on_connected(&mut self.ctx, node, connection, dialled) {
                     self.peers.report(&mut self.ctx, node, None);
                     self.records.on_connected(&mut self.ctx, node);
                 }
             }
             NetInput::Disconnected { connection, node, why } => {
+                self.strangers.on_disconnected(connection);
                 if self.peers.on_disconnected(&self.ctx, node, connection) {
                     self.records.on_disconnected(node);
                     self.transfers.on_disconnected(node);

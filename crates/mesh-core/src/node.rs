@@ -21,6 +21,7 @@ use crate::peers::Peers;
 use crate::records::{Records, RecordsConfig};
 use crate::serve::Serving;
 use crate::settings::Settings;
+use crate::strangers::Strangers;
 use crate::transfer::{Around, Transfers};
 
 /// A command whose answer ends a person's request.
@@ -54,6 +55,7 @@ pub struct Node {
     pub(crate) repairs: Vec<String>,
     pub(crate) found_by_mdns: u64,
     pub(crate) peers: Peers,
+    pub(crate) strangers: Strangers,
     pub(crate) records: Records,
     pub(crate) contents: Contents,
     pub(crate) transfers: Transfers,
@@ -101,6 +103,7 @@ impl Node {
             repairs: Vec::new(),
             found_by_mdns: 0,
             peers: Peers::new(&config.seeds),
+            strangers: Strangers::default(),
             records,
             contents: Contents::default(),
             transfers: Transfers::new(config.kademlia),
@@ -263,7 +266,9 @@ impl Node {
         self.end_seeding();
         if self.records.take_changed() {
             self.recheck_access();
+            self.strangers.recheck();
         }
+        self.refuse_strangers();
         self.tell_interested();
         if self.config.kademlia {
             let heard = self.peers.connected().next().is_some();
@@ -272,6 +277,14 @@ impl Node {
         self.serving.run(&mut self.ctx);
         self.count();
         self.save_counters();
+    }
+
+    /// Closes connections of strangers beyond their limit.
+    fn refuse_strangers(&mut self) {
+        let Self { ctx, peers, records, transfers, strangers, .. } = self;
+        strangers.run(ctx, |ctx, node| {
+            !peers.is_needed(ctx.now, node) && !transfers.is_source(node) && !records.is_acquainted(ctx, node)
+        });
     }
 
     /// A transfer's files are under their final name: keep how they are treated, end the transfer, tell people.
@@ -335,7 +348,9 @@ impl Node {
                 peer.sent_bytes += bytes;
             }
         }
-        crate::count::events(&mut self.counters, &mut self.transfers, &mut self.serving);
+        let counted =
+            crate::count::events(&mut self.counters, &mut self.transfers, &mut self.serving, &mut self.strangers);
+        self.counters_dirty |= counted;
     }
 
     pub(crate) fn class_of(&self, node: NodeId) -> LinkClass {
@@ -389,6 +404,7 @@ impl Machine for Node {
             self.records.deadline(),
             self.transfers.deadline(&self.ctx),
             self.serving.deadline(),
+            self.strangers.deadline(),
             self.interests.deadline(),
             self.announcements.deadline(),
             self.counters_deadline(),

@@ -30,6 +30,10 @@ const BACKOFF_MAX: Duration = Duration::from_secs(300);
 const SEED_BACKOFF_MAX: Duration = Duration::from_secs(15);
 /// The node with the greater id waits so long before it dials, so that two that find each other do not both dial.
 const POLITENESS: Duration = Duration::from_millis(400);
+/// A transfer that needs a peer says so again at each of its steps.
+const NEED: Duration = Duration::from_secs(30);
+/// A connection that ends sooner counts as a failure.
+const SETTLED: Duration = Duration::from_secs(15);
 /// How often a peer is dialled that only may be of use.
 const TRIES: u32 = 3;
 /// Peers remembered across restarts.
@@ -107,21 +111,27 @@ impl Peers {
     pub fn be_polite(&mut self, ctx: &Context, node: NodeId) {
         if let Some(peer) = self.peers.get_mut(&node)
             && ctx.node > node
-            && !peer.needed
+            && !peer.is_needed(ctx.now)
             && peer.connections.is_empty()
         {
             peer.not_before = peer.not_before.max(ctx.now.after(POLITENESS));
         }
     }
 
-    /// Somebody needs this peer: it is dialled whatever the number of connections. `false` takes it back.
-    pub fn set_needed(&mut self, node: NodeId, needed: bool) {
+    /// A transfer needs this peer: for a while it is dialled whatever the number of connections.
+    pub fn need(&mut self, ctx: &Context, node: NodeId) {
         if let Some(peer) = self.peers.get_mut(&node) {
-            if needed && !peer.needed {
+            if !peer.is_needed(ctx.now) {
                 peer.not_before = Timestamp::ZERO;
             }
-            peer.needed = needed;
+            peer.needed_until = ctx.now.after(NEED);
         }
+    }
+
+    /// Whether a person named this peer or a transfer needs it.
+    #[must_use]
+    pub fn is_needed(&self, now: Timestamp, node: NodeId) -> bool {
+        self.peers.get(&node).is_some_and(|peer| peer.seed || peer.is_needed(now))
     }
 
     /// This peer may be of use: it is dialled soon, a few times at most.
@@ -136,7 +146,9 @@ impl Peers {
     pub fn add_seed(&mut self, address: &str) {
         if let Some(node) = node_of(address) {
             self.learn(node, &[address.to_owned()], "seed");
-            self.set_needed(node, true);
+            if let Some(peer) = self.peers.get_mut(&node).filter(|peer| !peer.named) {
+                (peer.named, peer.not_before) = (true, Timestamp::ZERO);
+            }
         } else if !self.seeds.iter().any(|seed| seed.address == address) {
             let address = address.to_owned();
             self.seeds.push(SeedAddress {
@@ -154,7 +166,7 @@ impl Peers {
         let address = connection.address.clone();
         let peer = self.peers.entry(node).or_default();
         peer.connections.push(connection);
-        (peer.failures, peer.tries) = (0, 0);
+        peer.tries = 0;
         if peer.found_by.is_empty() {
             peer.found_by = "it dialled";
         }
@@ -182,12 +194,18 @@ impl Peers {
     /// A connection ended. Returns whether it was the last with this peer.
     pub fn on_disconnected(&mut self, ctx: &Context, node: NodeId, connection: ConnectionId) -> bool {
         let Some(peer) = self.peers.get_mut(&node) else { return false };
+        let ended = peer.connections.iter().find(|standing| standing.id == connection);
+        // Who closes us out again and again is not to be dialled every second.
+        let settled = ended.is_some_and(|ended| ctx.now.since(ended.since) >= SETTLED);
+        let failures = |before: u32| if settled { 0 } else { before + 1 };
         peer.connections.retain(|standing| standing.id != connection);
-        peer.not_before = ctx.now.after(BACKOFF_MIN);
+        peer.failures = failures(peer.failures);
+        peer.not_before = ctx.now.after(backoff(peer.failures, peer.backoff_max(ctx.now)));
         let gone = peer.connections.is_empty();
         if gone {
             for seed in self.seeds.iter_mut().filter(|seed| seed.node == Some(node)) {
-                seed.not_before = ctx.now.after(BACKOFF_MIN);
+                seed.failures = failures(seed.failures);
+                seed.not_before = ctx.now.after(backoff(seed.failures, SEED_BACKOFF_MAX));
             }
         }
         gone
@@ -200,7 +218,7 @@ impl Peers {
             seed.dialling = false;
             match result {
                 Ok(node) => {
-                    (seed.node, seed.failures) = (Some(*node), 0);
+                    seed.node = Some(*node);
                     if let Some(peer) = self.peers.get_mut(node) {
                         peer.seed = true;
                         peer.found_by = "seed";
@@ -220,7 +238,7 @@ impl Peers {
             if result.is_err() {
                 self.dial_failures += 1;
                 peer.failures += 1;
-                let longest = if peer.needed { SEED_BACKOFF_MAX } else { BACKOFF_MAX };
+                let longest = peer.backoff_max(ctx.now);
                 peer.not_before = ctx.now.after(backoff(peer.failures, longest));
             }
         }
@@ -250,7 +268,7 @@ impl Peers {
                 break;
             }
             let Some(peer) = self.peers.get_mut(&node) else { continue };
-            if !peer.is_wanted() && room == 0 {
+            if !peer.is_wanted(ctx.now) && room == 0 {
                 continue;
             }
             room = room.saturating_sub(1);
@@ -287,7 +305,7 @@ impl Peers {
             .peers
             .iter()
             .filter(|(node, peer)| {
-                can_dial && **node != ctx.node && peer.is_dialable() && (peer.is_wanted() || has_room)
+                can_dial && **node != ctx.node && peer.is_dialable() && (peer.is_wanted(ctx.now) || has_room)
             })
             .map(|(_, peer)| peer.not_before);
         let seeds = self

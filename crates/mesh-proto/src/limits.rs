@@ -95,8 +95,11 @@ pub const TICKET_BYTES_MAX: usize = 4096;
 /// A path on this machine, as given by its person.
 pub const LOCAL_PATH_BYTES_MAX: usize = 4096;
 
-/// Connections from nodes without a certificate we know.
+/// Connections from nodes that nobody here knows: not of our member nor of a community of ours, no static peer, no source
+/// of what we fetch.
 pub const CONNECTIONS_FROM_STRANGERS_MAX: usize = 32;
+/// Such connections beyond that which have a moment to show a certificate.
+pub const CONNECTIONS_GREETING_MAX: usize = 8;
 /// Connections in all.
 pub const CONNECTIONS_MAX: usize = 256;
 /// Streams on one connection.
@@ -113,7 +116,7 @@ pub const TRANSFERS_ACTIVE_MAX: usize = 16;
 
 /// What all strangers together can make us hold: per connection, one control frame being read and its decoded value,
 /// one bulk header, and their waiting span requests (counted at 256 bytes each).
-pub const STRANGERS_BYTES_MAX: usize = CONNECTIONS_FROM_STRANGERS_MAX
+pub const STRANGERS_BYTES_MAX: usize = (CONNECTIONS_FROM_STRANGERS_MAX + CONNECTIONS_GREETING_MAX)
     * (CONTROL_FRAME_BYTES_MAX
         + CONTROL_DECODED_BYTES_MAX
         + BULK_HEADER_BYTES_MAX

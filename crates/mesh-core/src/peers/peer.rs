@@ -1,7 +1,11 @@
 //! What is known of one peer: where it is, how the way there looks, and whether it should be dialled.
 
+use std::time::Duration;
+
 use mesh_proto::port::net::LinkClass;
 use mesh_proto::{ConnectionId, Timestamp};
+
+use super::{BACKOFF_MAX, SEED_BACKOFF_MAX};
 
 /// A connection that stands.
 #[derive(Debug, Clone)]
@@ -12,6 +16,8 @@ pub struct Connection {
     pub address: String,
     /// What the path looks like.
     pub class: LinkClass,
+    /// Since when it stands.
+    pub since: Timestamp,
 }
 
 /// What is known of one peer.
@@ -31,7 +37,10 @@ pub struct Peer {
     pub sent_bytes: u64,
     /// Content bytes received from it.
     pub received_bytes: u64,
-    pub(super) needed: bool,
+    /// A person named it: as a static peer, or in a ticket.
+    pub(super) named: bool,
+    /// A transfer needs it until then.
+    pub(super) needed_until: Timestamp,
     /// Dials still made whatever the number of connections: it may be of use, but nobody vouches for that.
     pub(super) tries: u32,
     pub(super) seed: bool,
@@ -45,8 +54,16 @@ impl Peer {
         self.connections.is_empty() && !self.dialling && !self.seed && !self.addresses.is_empty()
     }
 
-    pub(super) fn is_wanted(&self) -> bool {
-        self.needed || self.tries > 0
+    pub(super) fn is_needed(&self, now: Timestamp) -> bool {
+        self.named || self.needed_until > now
+    }
+
+    pub(super) fn is_wanted(&self, now: Timestamp) -> bool {
+        self.is_needed(now) || self.tries > 0
+    }
+
+    pub(super) fn backoff_max(&self, now: Timestamp) -> Duration {
+        if self.is_needed(now) { SEED_BACKOFF_MAX } else { BACKOFF_MAX }
     }
 
     pub(super) fn is_due(&self, now: Timestamp) -> bool {

@@ -39,6 +39,26 @@ impl Records {
         !expired(membership.expires) && !self.is_revoked(community.0, member.0)
     }
 
+    /// Whether somebody here knows whose node this is: our own member's, or one of a community of ours. Anybody can make
+    /// a member's key, so a certificate alone does not count.
+    #[must_use]
+    pub fn is_acquainted(&self, ctx: &Context, node: NodeId) -> bool {
+        let Some(member) = self.member_of(node) else { return false };
+        let own = self.member_of(ctx.node).or(self.own_member.map(MemberId));
+        let is_ours = |community: CommunityId| {
+            self.own_communities.contains(&community.0) || own.is_some_and(|own| self.belongs(ctx, own, community))
+        };
+        let mut memberships = self.book.of_kind(RecordKind::Membership);
+        own == Some(member)
+            || memberships.any(|known| match &known.record {
+                Record::Membership(membership) if membership.member == member => {
+                    let community = membership.community;
+                    self.belongs(ctx, member, community) && is_ours(community)
+                }
+                _ => false,
+            })
+    }
+
     /// Whether a peer may have a content.
     #[must_use]
     pub fn may_fetch(&self, ctx: &Context, node: NodeId, access: &Access) -> bool {

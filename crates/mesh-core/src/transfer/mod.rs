@@ -132,6 +132,13 @@ impl Transfers {
         self.transfers.values()
     }
 
+    /// Whether something is being fetched that this peer holds some of.
+    #[must_use]
+    pub fn is_source(&self, node: NodeId) -> bool {
+        let sources = self.transfers.values().filter_map(|transfer| transfer.sources.get(&node));
+        sources.into_iter().any(|source| source.holds_something() && !source.banned)
+    }
+
     /// Transfers whose files are under their final name since the last call.
     pub fn take_completed(&mut self) -> Vec<Completed> {
         std::mem::take(&mut self.completed)

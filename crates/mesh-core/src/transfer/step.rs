@@ -60,9 +60,10 @@ impl Transfers {
         for node in candidates {
             if !around.peers.is_connected(node) {
                 around.peers.learn(node, around.records.addresses_of(node), "another source");
-                around.peers.set_needed(node, true);
+                around.peers.need(ctx, node);
                 continue;
             }
+            around.peers.need(ctx, node);
             let source = transfer.sources.entry(node).or_default();
             if !source.asked && !source.banned {
                 source.asked = true;

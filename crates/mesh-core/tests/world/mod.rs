@@ -70,6 +70,10 @@ pub struct World {
     pub announced: BTreeMap<usize, Vec<[u8; 32]>>,
     /// When which host asked the wider lookup for which key.
     pub lookups: Vec<(u64, usize, [u8; 32])>,
+    /// Connections, and who opened them.
+    opened_by: BTreeMap<ConnectionId, usize>,
+    /// Why connections were closed by whom.
+    pub closed: Vec<(usize, String)>,
 }
 
 pub fn address(host: usize) -> String {
@@ -92,6 +96,8 @@ impl World {
             kademlia: false,
             announced: BTreeMap::new(),
             lookups: Vec::new(),
+            opened_by: BTreeMap::new(),
+            closed: Vec::new(),
         }
     }
 
@@ -214,7 +220,7 @@ impl World {
     }
 
     /// Runs until `done` or for `time`; says whether it was done.
-    pub fn run_until(&mut self, time: Duration, done: impl Fn(&Self) -> bool) -> bool {
+    pub fn run_until(&mut self, time: Duration, mut done: impl FnMut(&Self) -> bool) -> bool {
         let end = self.now + u64::try_from(time.as_nanos()).expect("short");
         while !done(self) {
             let Some(Reverse((at, sequence))) = self.queue.pop() else { return false };
@@ -296,6 +302,14 @@ impl World {
             }
             NetCommand::Grant { command, serve, bytes } => self.grant(host, command, serve, bytes),
             NetCommand::Refuse { serve, reason } => self.end_flow(serve, FetchOutcome::Refused(reason), false),
+            NetCommand::Close { connection, why } => {
+                let pair =
+                    self.connections.iter().find(|(_, standing)| **standing == connection).map(|(pair, _)| *pair);
+                if let Some(pair) = pair {
+                    self.closed.push((host, why));
+                    self.disconnect(pair);
+                }
+            }
             NetCommand::Provide { keys } => {
                 self.announced.insert(host, keys);
             }
@@ -345,6 +359,7 @@ impl World {
             self.next_id += 1;
             let connection = ConnectionId(self.next_id);
             self.connections.insert(pair, connection);
+            self.opened_by.insert(connection, host);
             for (here, there, dialled) in [(host, peer, true), (peer, host, false)] {
                 let node = self.hosts[there].id;
                 let class = LinkClass::SameSegment;
@@ -415,6 +430,20 @@ impl World {
                 self.later(getter, arrives, Input::Store(input));
             }
         }
+    }
+
+    /// Whether two hosts are connected.
+    pub fn is_connected(&self, a: usize, b: usize) -> bool {
+        self.connection(a, b).is_some()
+    }
+
+    /// Whose connections to a host stand that the others opened.
+    pub fn opened_to(&self, host: usize) -> Vec<usize> {
+        let at = |(pair, connection): (&(usize, usize), &ConnectionId)| {
+            let opener = self.opened_by[connection];
+            (opener != host && [pair.0, pair.1].contains(&host)).then_some(opener)
+        };
+        self.connections.iter().filter_map(at).collect()
     }
 
     /// Events of a host that `pick` knows.

@@ -24,6 +24,7 @@ impl Driver {
         match command {
             NetCommand::Dial { command, node, addresses } => self.dial(command, node, addresses).await,
             NetCommand::Disconnect { node, why } => self.disconnect(node, &why),
+            NetCommand::Close { connection, why } => self.end_connection(connection, why),
             NetCommand::Send { node, message } => self.send(node, message),
             NetCommand::Fetch { command, node, request, stall_ms_max } => {
                 let stall = Duration::from_millis(stall_ms_max.max(1));

@@ -240,6 +240,13 @@ pub enum NetCommand {
         /// Why, for people.
         why: String,
     },
+    /// Closes one connection, answered by its `Disconnected`.
+    Close {
+        /// Which.
+        connection: ConnectionId,
+        /// Why, for people.
+        why: String,
+    },
     /// Sends a control message. If it can't be delivered, the connection's `Disconnected` is the answer.
     Send {
         /// To whom.

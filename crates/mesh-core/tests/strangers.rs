@@ -1,0 +1,125 @@
+//! A crowd that nobody knows comes to one node: how many get in, and who is let in all the same.
+
+#[allow(dead_code, reason = "each test file uses its part of the world")]
+mod world;
+
+use std::time::Duration;
+
+use mesh_proto::bulk::TrafficClass;
+use mesh_proto::limits::{CONNECTIONS_FROM_STRANGERS_MAX, CONNECTIONS_GREETING_MAX};
+use mesh_proto::port::Event;
+use mesh_proto::port::user::{UserCommand, UserReply};
+use mesh_proto::record::Access;
+use world::World;
+
+const RATE: u64 = 2_500_000;
+const CROWD: usize = 60;
+
+fn settle(world: &mut World, seconds: u64) {
+    world.run_until(Duration::from_secs(seconds), |_| false);
+}
+
+fn crowd(world: &mut World, host: usize) {
+    for _ in 0..CROWD {
+        world.add(RATE, &[host]);
+    }
+}
+
+fn counted(world: &mut World, host: usize, kind: &str) -> u64 {
+    let UserReply::Status(status) = world.reply(host, UserCommand::Status) else { panic!("a status") };
+    let of_kind = |labels: &[(String, String)]| labels.iter().any(|(_, value)| value == kind);
+    status.counters.iter().find(|counter| of_kind(&counter.labels)).map_or(0, |counter| counter.value)
+}
+
+#[test]
+fn a_crowd_of_strangers_takes_no_more_than_its_places() {
+    let mut world = World::new();
+    let host = world.add(RATE, &[]);
+    crowd(&mut world, host);
+    let mut most = 0;
+    for _ in 0..1200 {
+        world.run_until(Duration::from_millis(100), |_| false);
+        let knocking = world.opened_to(host).len();
+        if knocking > CONNECTIONS_FROM_STRANGERS_MAX + CONNECTIONS_GREETING_MAX {
+            // Several knocked at this very moment: a round trip later they are answered.
+            world.run_until(Duration::from_millis(3), |_| false);
+        }
+        most = most.max(world.opened_to(host).len());
+    }
+    assert!(most > CONNECTIONS_FROM_STRANGERS_MAX, "newcomers are greeted");
+    assert!(most <= CONNECTIONS_FROM_STRANGERS_MAX + CONNECTIONS_GREETING_MAX, "{most}");
+    assert!(world.opened_to(host).len() >= CONNECTIONS_FROM_STRANGERS_MAX);
+    let closed = world.closed.iter().filter(|(by, _)| *by == host).count() as u64;
+    assert!(closed >= (CROWD - CONNECTIONS_FROM_STRANGERS_MAX) as u64);
+    assert!(world.closed.iter().all(|(_, why)| why.contains("try again later")), "{:?}", world.closed[0]);
+    assert_eq!(counted(&mut world, host, "limit_connections"), closed);
+    // Who is refused tries ever less often: in ten minutes not once a second.
+    let before = world.closed.len();
+    settle(&mut world, 600);
+    let tries = world.closed.len() - before;
+    assert!(tries < (CROWD - CONNECTIONS_FROM_STRANGERS_MAX) * 60, "{tries} tries in ten minutes");
+    assert!(world.opened_to(host).len() <= CONNECTIONS_FROM_STRANGERS_MAX + CONNECTIONS_GREETING_MAX);
+}
+
+#[test]
+fn a_community_s_own_are_let_in_past_a_crowd() {
+    let mut world = World::new();
+    let (host, friend) = (world.add(RATE, &[]), world.add(RATE, &[0]));
+    settle(&mut world, 5);
+    for (index, name) in [(host, "Ada"), (friend, "Ben")] {
+        assert_eq!(world.reply(index, UserCommand::MemberNew { name: name.to_owned() }), UserReply::Done);
+    }
+    let UserReply::Members(members) = world.reply(friend, UserCommand::MemberList) else { panic!("a list") };
+    let member = members.iter().find(|view| view.own).expect("its own").member;
+    assert_eq!(world.reply(host, UserCommand::CommunityNew { name: "Hill".to_owned() }), UserReply::Done);
+    let invited = world.reply(host, UserCommand::CommunityInvite { community: None, member });
+    let UserReply::Invitation(invite) = invited else { panic!("{invited:?}") };
+    let joined = world.reply(friend, UserCommand::CommunityJoin { invitation: invite.invitation });
+    assert_eq!(joined, UserReply::Done);
+    settle(&mut world, 30);
+    world.kill(friend);
+    // Somebody with a certificate of its own making is a stranger all the same.
+    let selfmade = world.add(RATE, &[]);
+    assert_eq!(world.reply(selfmade, UserCommand::MemberNew { name: "Eve".to_owned() }), UserReply::Done);
+    world.kill(selfmade);
+    crowd(&mut world, host);
+    settle(&mut world, 60);
+    world.restart(friend, &[host]);
+    world.restart(selfmade, &[host]);
+    settle(&mut world, 60);
+    let strangers = world.opened_to(host).iter().filter(|index| **index != friend).count();
+    assert!(strangers <= CONNECTIONS_FROM_STRANGERS_MAX + CONNECTIONS_GREETING_MAX, "{strangers}");
+    let ten_seconds = Duration::from_secs(10);
+    assert!(!world.run_until(ten_seconds, |world| !world.is_connected(host, friend)), "a friend is let in and stays");
+    assert!(world.run_until(ten_seconds, |world| !world.is_connected(host, selfmade)), "a stranger may only say hello");
+}
+
+#[test]
+fn a_source_is_let_in_past_a_crowd() {
+    let mut world = World::new();
+    let (host, source) = (world.add(RATE, &[]), world.add(RATE, &[]));
+    let command = UserCommand::Share {
+        path: "/data/file-50".to_owned(),
+        name: None,
+        listed: false,
+        tags: Vec::new(),
+        access: Access::Ticket,
+    };
+    let UserReply::Shared(shared) = world.reply(source, command) else { panic!("a share") };
+    world.kill(source);
+    let command = UserCommand::Get {
+        ticket: shared.ticket,
+        target: "/home/ada/file".to_owned(),
+        seed_seconds: None,
+        class: TrafficClass::Public,
+        priority: 0,
+    };
+    assert!(matches!(world.reply(host, command), UserReply::Getting(_)));
+    crowd(&mut world, host);
+    settle(&mut world, 60);
+    world.restart(source, &[host]);
+    let complete = |world: &World| {
+        !world.seen(host, |event| matches!(event, Event::TransferComplete { .. }).then_some(())).is_empty()
+    };
+    assert!(world.run_until(Duration::from_secs(60), complete));
+}
