@@ -74,6 +74,11 @@ impl Context {
         self.outbox.push_back(Output::Report(event));
     }
 
+    /// Says that all there was to write is written.
+    pub fn stopped(&mut self) {
+        self.outbox.push_back(Output::Stopped);
+    }
+
     /// Sets civil time.
     pub fn set_clock(&mut self, unix: UnixMs, trusted: bool) {
         self.clock = Some((unix, self.now));

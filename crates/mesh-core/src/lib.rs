@@ -31,6 +31,7 @@ pub mod records;
 pub mod serve;
 pub mod settings;
 mod show;
+mod stop;
 pub mod strangers;
 pub mod transfer;
 mod user;

@@ -21,6 +21,7 @@ use crate::peers::Peers;
 use crate::records::{Records, RecordsConfig};
 use crate::serve::Serving;
 use crate::settings::Settings;
+use crate::stop::Unsaved;
 use crate::strangers::Strangers;
 use crate::transfer::{Around, Transfers};
 
@@ -39,6 +40,8 @@ pub(crate) enum Pending {
     Complete { report: Box<mesh_proto::port::view::GetReport> },
     /// The disk's figures, for a person.
     Doctor { request: UserRequestId },
+    /// The last rows of this process are being written.
+    Stop,
     /// A removal by collection; nothing to tell.
     Quiet,
 }
@@ -70,8 +73,8 @@ pub struct Node {
     /// Requests that came before the store was open.
     pub(crate) early: Vec<(UserRequestId, mesh_proto::port::UserCommand)>,
     pub(crate) usage: DiskUsage,
-    counters_saved: Timestamp,
-    counters_dirty: bool,
+    pub(crate) unsaved: Unsaved,
+    pub(crate) stopping: bool,
 }
 
 /// Public keys of this node.
@@ -80,9 +83,6 @@ pub(crate) struct OwnKeys {
     pub(crate) member: Option<[u8; 32]>,
     pub(crate) communities: Vec<[u8; 32]>,
 }
-
-/// Counters are kept across restarts, written at most so often.
-const COUNTERS_EVERY: Duration = Duration::from_secs(60);
 
 impl Node {
     /// A brain that has seen nothing yet. All its randomness comes from `seed`.
@@ -116,8 +116,8 @@ impl Node {
             pages_for_peers: BTreeMap::new(),
             early: Vec::new(),
             usage: DiskUsage::default(),
-            counters_saved: Timestamp::ZERO,
-            counters_dirty: false,
+            unsaved: Unsaved::default(),
+            stopping: false,
             config,
         }
     }
@@ -250,7 +250,7 @@ impl Node {
 
     /// What follows from everything that was handled: dials, requests, grants, news.
     fn run(&mut self) {
-        if !self.opened {
+        if !self.opened || self.stopping {
             return;
         }
         for node in self.records.take_new_nodes() {
@@ -329,13 +329,13 @@ impl Node {
     }
 
     /// Moves what the parts counted into the counters, by link class.
-    fn count(&mut self) {
+    pub(crate) fn count(&mut self) {
         let received = std::mem::take(&mut self.transfers.received);
         let receipted = std::mem::take(&mut self.serving.receipted);
         for (node, bytes) in received {
             let class = self.class_of(node);
             crate::count::received(&mut self.counters, class, bytes);
-            self.counters_dirty = true;
+            self.unsaved.dirty = true;
             if let Some(peer) = self.peers.peer_mut(node) {
                 peer.received_bytes += bytes;
             }
@@ -343,32 +343,18 @@ impl Node {
         for (node, bytes) in receipted {
             let class = self.class_of(node);
             crate::count::sent(&mut self.counters, class, bytes);
-            self.counters_dirty = true;
+            self.unsaved.dirty = true;
             if let Some(peer) = self.peers.peer_mut(node) {
                 peer.sent_bytes += bytes;
             }
         }
         let counted =
             crate::count::events(&mut self.counters, &mut self.transfers, &mut self.serving, &mut self.strangers);
-        self.counters_dirty |= counted;
+        self.unsaved.dirty |= counted;
     }
 
     pub(crate) fn class_of(&self, node: NodeId) -> LinkClass {
         self.peers.peer(node).and_then(|peer| peer.class()).unwrap_or(LinkClass::Farther)
-    }
-
-    fn save_counters(&mut self) {
-        if !self.counters_dirty || self.ctx.now < self.counters_saved.after(COUNTERS_EVERY) {
-            return;
-        }
-        (self.counters_dirty, self.counters_saved) = (false, self.ctx.now);
-        let row = Row { table: Table::Setting, key: b"counters".to_vec(), value: self.counters.encode() };
-        let command = self.ctx.command_id();
-        self.ctx.store(StoreCommand::Write { command, put: vec![row], delete: Vec::new() });
-    }
-
-    fn counters_deadline(&self) -> Option<(Timestamp, WakeReason)> {
-        self.counters_dirty.then(|| (self.counters_saved.after(COUNTERS_EVERY), "keep the counters"))
     }
 }
 
@@ -383,10 +369,12 @@ impl Machine for Node {
             Input::Net(input) => self.on_net(input),
             Input::Store(input) => self.on_store(input),
             Input::Keys(input) => self.on_keys(&input),
+            Input::User { request, .. } if self.stopping => self.refuse_as_stopping(request),
             Input::User { request, command } if !self.opened => self.early.push((request, command)),
             Input::User { request, command } => self.on_user(request, command),
             Input::Clock { unix, trusted } => self.ctx.set_clock(unix, trusted),
             Input::Tick => {}
+            Input::Stop => self.on_stop(),
         }
         self.run();
     }
@@ -396,7 +384,7 @@ impl Machine for Node {
     }
 
     fn poll_timeout(&self) -> Option<(Timestamp, WakeReason)> {
-        if !self.opened {
+        if !self.opened || self.stopping {
             return None;
         }
         [

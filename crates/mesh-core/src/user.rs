@@ -325,6 +325,7 @@ impl Node {
             (Some(Pending::ShareRow { request, .. } | Pending::Plain { request }), Err(failure)) => {
                 self.reply_failure(request, failure);
             }
+            (Some(Pending::Stop), result) => self.on_last_write(result),
             (Some(Pending::Complete { report }), Ok(())) => {
                 self.ctx.report(Event::TransferComplete { report: *report });
             }

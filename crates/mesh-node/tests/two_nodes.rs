@@ -128,6 +128,41 @@ async fn a_file_and_a_tree_arrive_and_both_runs_replay() {
     replay_all(&taker_data);
 }
 
+/// Payload bytes counted, by the name of their direction.
+async fn counted(node: &Node, direction: &str) -> u64 {
+    let UserReply::Status(status) = node.request(UserCommand::Status).await else { panic!("no status") };
+    let has = |labels: &[(String, String)], value: &str| labels.iter().any(|(_, label)| label == value);
+    let of_payload = status.counters.iter().filter(|one| has(&one.labels, "payload") && has(&one.labels, direction));
+    of_payload.map(|one| one.value).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_counted_survives_a_stop() {
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("file.bin");
+    fs::write(&file, noise(3 * 1024 * 1024, 5)).unwrap();
+    let (giver_data, taker_data) = (root.path().join("giver"), root.path().join("taker"));
+    let giver = Node::start(config(&giver_data, Vec::new())).await.unwrap();
+    let taker = Node::start(config(&taker_data, giver.listening())).await.unwrap();
+    let report = get(&taker, share(&giver, &file).await, &root.path().join("copy.bin")).await;
+    taker.stop().await;
+    // The last receipt may still come, or may have been cut off.
+    let sent = counted(&giver, "sent").await;
+    assert!(sent > 0);
+    giver.stop().await;
+    // Stopping before anything happened must not wait for anything either.
+    for _ in 0..2 {
+        let taker = Node::start(config(&taker_data, Vec::new())).await.unwrap();
+        assert_eq!(counted(&taker, "received").await, report.received_bytes);
+        taker.stop().await;
+    }
+    let giver = Node::start(config(&giver_data, Vec::new())).await.unwrap();
+    assert!(counted(&giver, "sent").await >= sent);
+    giver.stop().await;
+    replay_all(&giver_data);
+    replay_all(&taker_data);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_node_on_one_folder_is_refused_until_the_first_stops() {
     let root = tempfile::tempdir().unwrap();

@@ -237,8 +237,14 @@ impl Records {
         self.pass_on(ctx, &signed, from);
     }
 
+    /// Rows that wait to be written; whoever takes them writes them.
+    pub(crate) fn take_rows(&mut self) -> Vec<Row> {
+        self.rows_due = None;
+        std::mem::take(&mut self.rows)
+    }
+
     fn write_rows(&mut self, ctx: &mut Context) {
-        let put = std::mem::take(&mut self.rows);
+        let put = self.take_rows();
         let command = ctx.command_id();
         self.writes.insert(command);
         ctx.store(StoreCommand::Write { command, put, delete: Vec::new() });
@@ -263,7 +269,6 @@ impl Records {
             self.sign_own_record(ctx);
         }
         if due(&self.rows_due) {
-            self.rows_due = None;
             self.write_rows(ctx);
         }
         if due(&self.held_due) {

@@ -2,9 +2,9 @@
 
 use mesh_proto::address::node_of;
 use mesh_proto::port::NetCommand;
-use mesh_proto::port::store::{StoreCommand, StoredContent};
+use mesh_proto::port::store::{Row, StoreCommand, StoredContent};
 use mesh_proto::port::user::{ErrorKind, UserError};
-use mesh_proto::{ContentId, Ticket};
+use mesh_proto::{ContentId, Ticket, Timestamp};
 
 use super::state::{Order, Phase, Transfer};
 use super::{Around, Purpose, Transfers, transfer_key};
@@ -40,6 +40,18 @@ impl Transfers {
         let row = transfer.order.row(content);
         let command = self.expect(ctx, content, Purpose::Save);
         ctx.store(StoreCommand::Write { command, put: vec![row], delete: Vec::new() });
+    }
+
+    /// The rows of the transfers that are worked on, as they stand now.
+    pub fn rows(&mut self, now: Timestamp) -> Vec<Row> {
+        let active = self.transfers.iter_mut().filter(|(_, transfer)| transfer.is_active());
+        active
+            .map(|(content, transfer)| {
+                transfer.order.totals.elapsed_ms = transfer.elapsed_ms(now);
+                transfer.begun = now;
+                transfer.order.row(*content)
+            })
+            .collect()
     }
 
     /// Makes a complete content's bad chunks good again: the store was told to take it back into reception.

@@ -47,6 +47,8 @@ pub struct Host {
     /// Whether every span it sends has a wrong byte in its second chunk.
     pub corrupts: bool,
     pub alive: bool,
+    /// Whether it answered to being asked to stop.
+    pub stopped: bool,
     member: Option<[u8; 32]>,
     uplink_free: u64,
     woken_for: Option<Timestamp>,
@@ -115,6 +117,7 @@ impl World {
             up_bytes_per_s,
             corrupts: false,
             alive: true,
+            stopped: false,
             member: None,
             uplink_free: 0,
             woken_for: None,
@@ -147,12 +150,27 @@ impl World {
         }
     }
 
+    /// Tells a brain that its node shall end.
+    pub fn ask_to_stop(&mut self, index: usize) {
+        self.soon(index, Input::Stop);
+    }
+
+    /// Ends a node's process as its program does: first the network, then the brain.
+    pub fn stop(&mut self, index: usize) {
+        let pairs: Vec<(usize, usize)> =
+            self.connections.keys().copied().filter(|(a, b)| *a == index || *b == index).collect();
+        pairs.into_iter().for_each(|pair| self.disconnect(pair));
+        self.ask_to_stop(index);
+        assert!(self.run_until(Duration::from_secs(5), |world| world.hosts[index].stopped), "no answer to a stop");
+        self.kill(index);
+    }
+
     /// Starts a killed node again with what its store kept.
     pub fn restart(&mut self, index: usize, seeds: &[usize]) {
         let config = self.config(seeds);
         let host = &mut self.hosts[index];
         host.brain = Node::new(config, [8; 32]);
-        (host.alive, host.woken_for) = (true, None);
+        (host.alive, host.stopped, host.woken_for) = (true, false, None);
         host.store.crash();
         self.boot(index);
     }
@@ -276,6 +294,7 @@ impl World {
                 self.hosts[host].replies.insert(request, reply);
             }
             Output::Report(event) => self.hosts[host].events.push(event),
+            Output::Stopped => self.hosts[host].stopped = true,
         }
     }
 

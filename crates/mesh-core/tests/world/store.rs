@@ -23,6 +23,8 @@ pub struct Store {
     contents: BTreeMap<ContentId, Kept>,
     /// The next `finish` fails with this.
     pub finish_failure: Option<Failure>,
+    /// Writes fail with this.
+    pub write_failure: Option<Failure>,
 }
 
 /// A made-up file: chunk lengths and names that follow from its path.
@@ -159,6 +161,10 @@ impl Store {
             StoreCommand::Remove { command, content, .. } => {
                 self.contents.remove(&content);
                 done(command)
+            }
+            StoreCommand::Write { command, .. } if self.write_failure.is_some() => {
+                let failure = self.write_failure.clone().expect("just seen");
+                vec![StoreInput::Done { command, result: Err(failure) }]
             }
             StoreCommand::Write { command, put, delete } => {
                 self.rows.extend(put.into_iter().map(|row| ((row.table, row.key), row.value)));

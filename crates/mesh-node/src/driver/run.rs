@@ -25,6 +25,8 @@ use crate::journal::JournalWriter;
 const BATCH_MAX: usize = 64;
 /// The shortest time between two ticks: a brain that asks for the past must not spin.
 const TICK_INTERVAL_MIN: Duration = Duration::from_millis(1);
+/// How long the brain and the store may take to keep what only the brain knew.
+const BRAIN_STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the network may take to end.
 const NET_STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -43,6 +45,8 @@ pub(crate) struct Driver {
     replies: BTreeMap<UserRequestId, oneshot::Sender<UserReply>>,
     requests_seen: u64,
     last_tick: Timestamp,
+    /// The brain has nothing more to write.
+    brain_stopped: bool,
     journal: Option<JournalWriter>,
     published: Arc<Published>,
     folder: DataFolder,
@@ -84,6 +88,7 @@ impl Driver {
             replies: BTreeMap::new(),
             requests_seen: 0,
             last_tick: Timestamp::ZERO,
+            brain_stopped: false,
             journal: parts.journal,
             published: parts.published,
             folder: parts.folder,
@@ -241,6 +246,7 @@ impl Driver {
             Output::Store(command) => self.store.command(command),
             Output::Keys(command) => self.answers.extend(self.keys.command(command).map(Input::Keys)),
             Output::Reply { request, reply } => self.reply(request, reply),
+            Output::Stopped => self.brain_stopped = true,
             Output::Report(event) => {
                 if matches!(event, Event::Ready { .. }) {
                     self.published.progress.send_modify(|progress| progress.ready = true);
@@ -263,13 +269,14 @@ impl Driver {
         let _ = self.published.events.send(Event::Warning { message });
     }
 
-    /// Ends in order: no new bytes, then everything synced, then the folder free for others.
+    /// Ends in order: no new bytes, then the brain's last words kept, everything synced, the folder free for others.
     async fn end(mut self) {
         self.inputs.requests.close();
         if let Some(net) = self.net.take() {
             self.end_net(net).await;
         }
         self.feed_waiting();
+        self.end_brain().await;
         for (_, reply) in std::mem::take(&mut self.replies) {
             let _ = reply.send(stopped_reply());
         }
@@ -283,6 +290,23 @@ impl Driver {
         });
         if synced.await.is_err() {
             tracing::error!("closing the store failed");
+        }
+    }
+
+    /// Lets the brain write down what it has only in memory, and waits until the store has confirmed it.
+    async fn end_brain(&mut self) {
+        self.feed(Input::Stop);
+        let kept = async {
+            while !self.brain_stopped {
+                tokio::select! {
+                    Some(input) = self.inputs.store.recv() => self.feed(Input::Store(input)),
+                    Some(input) = self.keys.recv() => self.feed(Input::Keys(input)),
+                    else => return,
+                }
+            }
+        };
+        if tokio::time::timeout(BRAIN_STOP_TIMEOUT, kept).await.is_err() {
+            tracing::warn!("what was counted last could not be kept in time");
         }
     }
 

@@ -39,6 +39,9 @@ pub enum Input {
     },
     /// A timeout is due.
     Tick,
+    /// The node shall end: what is only in memory is to be written down. Answered by [`Output::Stopped`]; begins nothing
+    /// new from then on.
+    Stop,
 }
 
 /// Everything a node asks for.
@@ -55,6 +58,8 @@ pub enum Output {
     },
     /// Tells whoever listens; derives metrics and analytics.
     Report(Event),
+    /// Answers [`Input::Stop`]: the store confirmed what was written, or said why not.
+    Stopped,
 }
 
 /// Why a command was not carried out: words for people, and whether trying again may help.
