@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mesh_proto::bulk::TrafficClass;
 use mesh_proto::port::Event;
-use mesh_proto::port::user::{UserCommand, UserReply};
+use mesh_proto::port::user::{ErrorKind, UserCommand, UserReply};
 use mesh_proto::port::view::{CatalogueView, MemberView};
 use mesh_proto::record::Access;
 use mesh_proto::{CommunityId, MemberId};
@@ -119,6 +119,37 @@ fn a_community_shares_among_its_own_until_a_member_is_revoked() {
     settle(&mut world, 60);
     let UserReply::Communities(views) = world.reply(friend, UserCommand::CommunityList) else { panic!("a list") };
     assert!(views.iter().all(|view| !view.belongs), "{views:?}");
+}
+
+#[test]
+fn a_forged_invitation_is_refused_and_a_good_one_counts_at_once() {
+    let mut world = World::new();
+    let (founder, friend) = (world.add(RATE, &[]), world.add(RATE, &[]));
+    settle(&mut world, 5);
+    let _ = new_member(&mut world, founder, "Ada");
+    let member = new_member(&mut world, friend, "Ben");
+    assert_eq!(world.reply(founder, UserCommand::CommunityNew { name: "Hill".to_owned() }), UserReply::Done);
+    let invited = world.reply(founder, UserCommand::CommunityInvite { community: None, member });
+    let UserReply::Invitation(invite) = invited else { panic!("{invited:?}") };
+    let belongs = |world: &mut World| match world.reply(friend, UserCommand::CommunityList) {
+        UserReply::Communities(views) => views.iter().any(|view| view.belongs),
+        other => panic!("no list: {other:?}"),
+    };
+    // The signature stands at the end; one wrong digit in it makes it another's.
+    let last = if invite.invitation.ends_with('1') { '2' } else { '1' };
+    let forged = format!("{}{last}", &invite.invitation[..invite.invitation.len() - 1]);
+    match world.reply(friend, UserCommand::CommunityJoin { invitation: forged }) {
+        UserReply::Failed(error) => {
+            assert_eq!(error.kind, ErrorKind::Mismatch);
+            assert!(error.message.contains("signature") && !error.cure.is_empty(), "{error:?}");
+        }
+        other => panic!("a forged invitation was taken: {other:?}"),
+    }
+    assert!(!belongs(&mut world));
+    let join = UserCommand::CommunityJoin { invitation: invite.invitation };
+    assert_eq!(world.reply(friend, join.clone()), UserReply::Done);
+    assert!(belongs(&mut world), "what is answered is so");
+    assert_eq!(world.reply(friend, join), UserReply::Done, "twice is as good as once");
 }
 
 #[test]

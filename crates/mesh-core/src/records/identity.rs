@@ -26,6 +26,8 @@ pub(super) enum Step {
     Last { request: UserRequestId },
     /// An invitation is being signed.
     Invitation { request: UserRequestId, community: CommunityId, member: MemberId },
+    /// An invitation's signature is being verified.
+    Join { request: UserRequestId, invitation: Signed },
 }
 
 fn failed(kind: ErrorKind, message: &str, cure: &str) -> UserError {
@@ -183,9 +185,38 @@ impl Records {
         // It was handed over by a person, but is believed only after its signature: the answer waits for that.
         let command = ctx.command_id();
         ctx.keys(KeysCommand::Verify { command, records: vec![signed.clone()] });
-        self.asked.insert(command, Asked::Verify { from: None, records: vec![signed] });
-        ctx.reply(request, UserReply::Done);
+        self.asked.insert(command, Asked::Person(Step::Join { request, invitation: signed }));
         Ok(())
+    }
+
+    pub(super) fn on_verified_for(&mut self, ctx: &mut Context, step: Step, valid: bool) {
+        let Step::Join { request, invitation } = step else { return };
+        let joined = match valid {
+            false => {
+                let cure = "ask for a new one, from the node that founded the community";
+                Err(failed(ErrorKind::Mismatch, "this invitation is forged or damaged: its signature is wrong", cure))
+            }
+            true => self.take_invitation(ctx, invitation),
+        };
+        match joined {
+            Ok(()) => ctx.reply(request, UserReply::Done),
+            Err(error) => ctx.reply(request, UserReply::Failed(error)),
+        }
+    }
+
+    fn take_invitation(&mut self, ctx: &mut Context, invitation: Signed) -> Result<(), UserError> {
+        let community = CommunityId(invitation.signer);
+        if !self.adopt(ctx, invitation, None) {
+            return Err(too_many());
+        }
+        let own = self.member_of(ctx.node).or(self.own_member.map(MemberId));
+        match own.is_some_and(|own| self.belongs(ctx, own, community)) {
+            true => Ok(()),
+            false => {
+                let cure = "ask the community's founder";
+                Err(failed(ErrorKind::Denied, "the invitation has ended, or the community took it back", cure))
+            }
+        }
     }
 
     fn revoke(
@@ -245,10 +276,14 @@ impl Records {
     pub(super) fn on_signed_for(&mut self, ctx: &mut Context, step: Step, result: &Result<Signed, Failure>) {
         match (step, result) {
             (Step::Last { request }, Ok(signed)) => {
-                self.adopt(ctx, signed.clone(), None);
-                ctx.reply(request, UserReply::Done);
+                let reply = match self.adopt(ctx, signed.clone(), None) {
+                    true => UserReply::Done,
+                    false => UserReply::Failed(too_many()),
+                };
+                ctx.reply(request, reply);
             }
             (Step::Invitation { request, community, member }, Ok(signed)) => {
+                // The invitation holds good wherever it is taken, whether or not there is room for it here.
                 self.adopt(ctx, signed.clone(), None);
                 let invitation = format!("{INVITATION}{}", to_hex(&codec::encode(signed)));
                 ctx.reply(request, UserReply::Invitation(InviteView { invitation, community, member }));
@@ -307,9 +342,14 @@ fn reply_failure(ctx: &mut Context, step: &Step, failure: &Failure) {
     let (Step::MemberKey { request, .. }
     | Step::CommunityKey { request, .. }
     | Step::Last { request }
-    | Step::Invitation { request, .. }) = step;
+    | Step::Invitation { request, .. }
+    | Step::Join { request, .. }) = step;
     let error = UserError::new(ErrorKind::Unavailable, failure.why.clone(), "");
     ctx.reply(*request, UserReply::Failed(error));
+}
+
+fn too_many() -> UserError {
+    failed(ErrorKind::NoSpace, "this node knows as many certificates as it may keep", "")
 }
 
 fn to_hex(bytes: &[u8]) -> String {

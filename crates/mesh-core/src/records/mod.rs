@@ -192,6 +192,7 @@ impl Records {
         match input {
             KeysInput::Verified { command, valid } => match self.asked.remove(command) {
                 Some(Asked::Verify { from, records }) => self.on_verified(ctx, from, records, valid),
+                Some(Asked::Person(step)) => self.on_verified_for(ctx, step, *valid == [true]),
                 _ => return false,
             },
             KeysInput::Signed { command, result } => match self.asked.remove(command) {
@@ -212,16 +213,17 @@ impl Records {
         true
     }
 
-    /// A verified record: kept if it is news, written down, and passed on to everyone but `from`.
-    fn adopt(&mut self, ctx: &mut Context, signed: Signed, from: Option<NodeId>) {
-        let Ok(record) = signed.record() else { return };
+    /// A verified record: kept if it is news, written down, and passed on to everyone but `from`. Says whether there is
+    /// room for it (or it is here already).
+    fn adopt(&mut self, ctx: &mut Context, signed: Signed, from: Option<NodeId>) -> bool {
+        let Ok(record) = signed.record() else { return false };
         let name = record.name(signed.signer);
         match self.book.put(signed.clone(), record.clone()) {
             Ok(true) => {}
-            Ok(false) => return,
+            Ok(false) => return true,
             Err(book::Full) => {
                 self.refusals += 1;
-                return;
+                return false;
             }
         }
         match &record {
@@ -235,6 +237,7 @@ impl Records {
         self.rows.push(Row { table: Table::Record, key, value: mesh_proto::codec::encode(&signed) });
         self.rows_due.get_or_insert(ctx.now.after(BATCH));
         self.pass_on(ctx, &signed, from);
+        true
     }
 
     /// Rows that wait to be written; whoever takes them writes them.
