@@ -23,6 +23,7 @@ pub mod message;
 pub mod payload;
 pub mod port;
 pub mod record;
+pub mod record_list;
 pub mod ticket;
 pub mod time;
 pub mod unit;

@@ -75,8 +75,10 @@ pub const NODES_KNOWN_MAX: usize = 4096;
 pub const RECORDS_PER_MESSAGE_MAX: usize = 48;
 /// Record names listed or asked for in one message.
 pub const RECORD_NAMES_PER_MESSAGE_MAX: usize = 1024;
-/// Buckets into which records are hashed to compare two nodes' sets.
+/// Buckets into which records are hashed to compare two nodes' sets, and into which each bucket is split again.
 pub const SUMMARY_BUCKETS: usize = 64;
+/// Levels of buckets; one of the last level that has too many names is listed in parts.
+pub const SUMMARY_LEVELS_MAX: usize = 5;
 /// Parents of one version.
 pub const VERSION_PARENTS_MAX: usize = 8;
 /// Metadata of one version.

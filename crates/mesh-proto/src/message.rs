@@ -14,6 +14,7 @@ use crate::id::{ContentId, MemberId, NodeId, PageId};
 use crate::limits::{
     CHUNK_SET_RANGES_MAX, CONTROL_DECODED_BYTES_MAX, HOLDINGS_PER_DIGEST_MAX, NAME_BYTES_MAX, OTHERS_PER_HAVE_MAX,
     PAGE_BYTES_MAX, RECORD_BYTES_MAX, RECORD_NAMES_PER_MESSAGE_MAX, RECORDS_PER_MESSAGE_MAX, SUMMARY_BUCKETS,
+    SUMMARY_LEVELS_MAX,
 };
 use crate::record::{Access, RecordName, Signed};
 use crate::time::UnixMs;
@@ -48,12 +49,23 @@ pub struct Summary {
 /// What the sender knows in buckets where the two differ.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 pub struct RecordList {
-    /// The buckets listed in full.
+    /// The buckets listed. All on one level; below the top, [`RecordList::parent`] says in which bucket they are.
     pub buckets: Vec<u8>,
     /// Each record's name and version.
     pub known: Vec<(RecordName, u64)>,
     /// Whether the receiver should answer with its own list of the same buckets.
     pub answer: bool,
+    /// Room for later.
+    pub extensions: Extensions,
+}
+
+/// One hash per part of a bucket that holds too many records to list: equal where both know the same.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct Split {
+    /// Which bucket: its number on each level from the top, fewer than [`SUMMARY_LEVELS_MAX`].
+    pub path: Vec<u8>,
+    /// The sum of the records' hashes in each of its [`SUMMARY_BUCKETS`] parts.
+    pub sums: Vec<u64>,
     /// Room for later.
     pub extensions: Extensions,
 }
@@ -299,6 +311,7 @@ messages! {
     22 Unsupported,
     24 Find,
     26 Found,
+    28 Split,
     31 Want,
     33 ParcelOffer,
 }
@@ -321,6 +334,11 @@ impl<C> Decode<C> for Message {
 }
 
 bincode::impl_borrow_decode!(Message);
+
+/// Whether this names a bucket that has parts.
+fn is_path(path: &[u8]) -> bool {
+    (1..SUMMARY_LEVELS_MAX).contains(&path.len()) && path.iter().all(|bucket| usize::from(*bucket) < SUMMARY_BUCKETS)
+}
 
 /// A frame as it was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -368,6 +386,7 @@ impl Message {
             Self::RecordList(list) => {
                 list.known.len() <= RECORD_NAMES_PER_MESSAGE_MAX && list.buckets.len() <= SUMMARY_BUCKETS
             }
+            Self::Split(split) => is_path(&split.path) && split.sums.len() == SUMMARY_BUCKETS,
             Self::RecordsWanted(wanted) => wanted.names.len() <= RECORD_NAMES_PER_MESSAGE_MAX,
             Self::Records(records) => {
                 records.records.len() <= RECORDS_PER_MESSAGE_MAX

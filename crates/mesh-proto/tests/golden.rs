@@ -7,7 +7,7 @@ use mesh_proto::codec;
 use mesh_proto::extensions::{Extension, Extensions};
 use mesh_proto::message::{
     Bye, DialMe, Find, Found, Frame, Have, HaveRequest, Hello, Holding, Holdings, Message, PageReply, PageRequest,
-    ParcelOffer, RecordList, Records, RecordsWanted, Summary, Uninterested, Unsupported, Want,
+    ParcelOffer, RecordList, Records, RecordsWanted, Split, Summary, Uninterested, Unsupported, Want,
 };
 use mesh_proto::record::{
     Access, CatalogueEntry, ContentKind, Membership, NodeCertificate, NodeRecord, Record, RecordKind, RecordName,
@@ -75,6 +75,7 @@ fn messages() -> Vec<Message> {
         Message::Unsupported(Unsupported { message: 31, extension: Some(5), extensions: none() }),
         Message::Find(Find { key: content().discovery_key(), extensions: none() }),
         Message::Found(Found { key: content().discovery_key(), extensions: none() }),
+        Message::Split(Split { path: vec![3, 63], sums: (0..64).collect(), extensions: none() }),
         Message::Want(Want {
             content: content(),
             chunks: vec![ChunkRange { start: 0, count: 9 }],

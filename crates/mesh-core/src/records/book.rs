@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_proto::limits::{
-    CATALOGUE_ENTRIES_MAX, CATALOGUE_ENTRIES_PER_PUBLISHER_MAX, NODES_KNOWN_MAX, SUMMARY_BUCKETS,
+    CATALOGUE_ENTRIES_MAX, CATALOGUE_ENTRIES_PER_PUBLISHER_MAX, NODES_KNOWN_MAX, SUMMARY_BUCKETS, SUMMARY_LEVELS_MAX,
 };
 use mesh_proto::record::{CatalogueEntry, NodeRecord, Record, RecordKind, RecordName, Signed, Subject};
+use mesh_proto::record_list::Listed;
 use mesh_proto::{ContentId, NodeId};
 
 /// Certificates, memberships, revocations and versions kept in all.
@@ -22,12 +23,16 @@ pub struct Known {
     pub signed: Signed,
     /// Decoded.
     pub record: Record,
+    /// Of signer and body.
+    hash: u64,
 }
 
 /// The records. See the module.
 #[derive(Debug, Default)]
 pub struct Book {
     records: BTreeMap<RecordName, Known>,
+    /// The same names in the order of their places, so that each bucket is a range.
+    places: BTreeSet<(u64, RecordName)>,
     by_content: BTreeMap<ContentId, BTreeSet<NodeId>>,
     per_publisher: BTreeMap<[u8; 32], usize>,
     counts: BTreeMap<RecordKind, usize>,
@@ -41,11 +46,29 @@ fn hash(signed: &Signed) -> u64 {
     u64::from_le_bytes(head)
 }
 
-/// The bucket a record's name falls into.
+/// Bits of a place that tell the buckets of one level apart.
+const LEVEL_BITS: usize = 6;
+/// Bits of a place: those of all levels.
+const PLACE_BITS: usize = LEVEL_BITS * SUMMARY_LEVELS_MAX;
+
+const _: () = assert!(SUMMARY_BUCKETS == 1 << LEVEL_BITS && PLACE_BITS < 64);
+
+/// Where a name stands: the numbers of its buckets, from the top level down.
+fn place(name: &RecordName) -> u64 {
+    let digest = blake3::hash(&mesh_proto::codec::encode(name));
+    let levels = digest.as_bytes().iter().take(SUMMARY_LEVELS_MAX);
+    levels.fold(0, |place, byte| (place << LEVEL_BITS) | (u64::from(*byte) % SUMMARY_BUCKETS as u64))
+}
+
+/// Which of the buckets below `level` levels a place is in.
+fn bucket_at(place: u64, level: usize) -> usize {
+    (place >> (PLACE_BITS - LEVEL_BITS * (level + 1))) as usize % SUMMARY_BUCKETS
+}
+
+/// The top level's bucket a record's name falls into.
 #[must_use]
 pub fn bucket(name: &RecordName) -> usize {
-    let digest = blake3::hash(&mesh_proto::codec::encode(name));
-    usize::from(digest.as_bytes()[0]) % SUMMARY_BUCKETS
+    bucket_at(place(name), 0)
 }
 
 impl Book {
@@ -61,15 +84,17 @@ impl Book {
         if !is_news {
             return Ok(false);
         }
-        let old_hash = known.map(|known| hash(&known.signed));
+        let old_hash = known.map(|known| known.hash);
         if old_hash.is_none() {
             self.make_room(&name)?;
         }
+        let (place, hash) = (place(&name), hash(&signed));
         self.buckets.resize(SUMMARY_BUCKETS, 0);
-        let sum = &mut self.buckets[bucket(&name)];
-        *sum = sum.wrapping_sub(old_hash.unwrap_or(0)).wrapping_add(hash(&signed));
+        let sum = &mut self.buckets[bucket_at(place, 0)];
+        *sum = sum.wrapping_sub(old_hash.unwrap_or(0)).wrapping_add(hash);
+        self.places.insert((place, name));
         self.index(&record, signed.signer);
-        self.records.insert(name, Known { signed, record });
+        self.records.insert(name, Known { signed, record, hash });
         Ok(true)
     }
 
@@ -148,11 +173,51 @@ impl Book {
         buckets
     }
 
-    /// Names and versions in the given buckets.
-    pub fn in_buckets<'a>(&'a self, buckets: &'a BTreeSet<u8>) -> impl Iterator<Item = (RecordName, u64)> + 'a {
-        self.records
-            .iter()
-            .filter(|(name, _)| u8::try_from(bucket(name)).is_ok_and(|bucket| buckets.contains(&bucket)))
-            .map(|(name, known)| (*name, known.record.version()))
+    fn range(&self, path: &[u8]) -> impl Iterator<Item = &(u64, RecordName)> {
+        let below = PLACE_BITS - LEVEL_BITS * path.len().min(SUMMARY_LEVELS_MAX);
+        let first = path.iter().fold(0, |place, bucket| (place << LEVEL_BITS) | u64::from(*bucket)) << below;
+        let least = RecordName { kind: RecordKind::Node, signer: [0; 32], subject: [0; 32] };
+        self.places.range((first, least)..(first + (1 << below), least))
+    }
+
+    /// How many records a bucket holds; counts no further than `most`.
+    #[must_use]
+    pub fn count(&self, path: &[u8], most: usize) -> usize {
+        self.range(path).take(most).count()
+    }
+
+    /// One sum of hashes for each part of a bucket.
+    #[must_use]
+    pub fn sums(&self, path: &[u8]) -> Vec<u64> {
+        let mut sums = vec![0_u64; SUMMARY_BUCKETS];
+        for (place, name) in self.range(path) {
+            let sum = &mut sums[bucket_at(*place, path.len())];
+            *sum = sum.wrapping_add(self.records.get(name).map_or(0, |known| known.hash));
+        }
+        sums
+    }
+
+    /// The records in a bucket, as they are listed.
+    pub fn list(&self, path: &[u8]) -> impl Iterator<Item = Listed> {
+        self.range(path).filter_map(|(_, name)| self.records.get(name)).map(Known::listed)
+    }
+
+    /// Whether a record that somebody lists should be asked for.
+    #[must_use]
+    pub fn lacks(&self, listed: &Listed) -> bool {
+        let Some(known) = self.records.get(&listed.name) else { return true };
+        let version = known.record.version();
+        let differs = listed.hash.is_some_and(|hash| Some(hash) != known.listed().hash);
+        version < listed.version || (version == listed.version && differs)
+    }
+}
+
+impl Known {
+    fn listed(&self) -> Listed {
+        Listed {
+            name: self.record.name(self.signed.signer),
+            version: self.record.version(),
+            hash: Some(self.hash as u32),
+        }
     }
 }

@@ -1,20 +1,19 @@
-//! Spreading records: news is passed on once, at once; now and then two nodes compare sums and even out what differs.
+//! Spreading records: news is passed on once, at once; now and then two nodes compare what they know (see `evening`).
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mesh_proto::NodeId;
 use mesh_proto::extensions::Extensions;
-use mesh_proto::limits::{RECORD_NAMES_PER_MESSAGE_MAX, RECORDS_PER_MESSAGE_MAX};
-use mesh_proto::message::{Hello, Message, RecordList, Records as RecordsMessage, RecordsWanted, Summary};
+use mesh_proto::limits::RECORDS_PER_MESSAGE_MAX;
+use mesh_proto::message::{Hello, Message, Records as RecordsMessage};
 use mesh_proto::port::KeysCommand;
 use mesh_proto::record::{RecordName, Signed};
 
-use super::{Asked, Connected, PeerHello, Records};
+use super::{Asked, Connected, Kept, PeerHello, Records};
 use crate::Context;
 
 /// Records of one peer that may wait for verification; what is more is asked for again later.
-const UNVERIFIED_MAX: usize = 1024;
+pub(super) const UNVERIFIED_MAX: usize = 1024;
 
 impl Records {
     /// A peer's first connection: we say who we are, and begin to compare.
@@ -51,6 +50,7 @@ impl Records {
 
     pub(super) fn gossip(&mut self, ctx: &mut Context) {
         self.next_gossip = None;
+        self.want_from_all(ctx);
         let peers: Vec<NodeId> = self.connected.keys().copied().collect();
         let pick = usize::try_from(ctx.random_below(peers.len() as u64)).unwrap_or(0);
         if let Some(node) = peers.get(pick) {
@@ -59,15 +59,13 @@ impl Records {
         }
     }
 
-    fn send_summary(&mut self, ctx: &mut Context, node: NodeId) {
-        let buckets = self.book.summary();
-        ctx.send(node, Message::Summary(Summary { buckets, extensions: Extensions::default() }));
-    }
-
-    pub(super) fn pass_on(&mut self, ctx: &mut Context, signed: &Signed, from: Option<NodeId>) {
+    /// Tells everyone but `from` of news, as few messages as it takes.
+    pub(super) fn pass_on(&mut self, ctx: &mut Context, news: &[Signed], from: Option<NodeId>) {
         for node in self.connected.keys().filter(|node| Some(**node) != from) {
-            let records = vec![signed.clone()];
-            ctx.send(*node, Message::Records(RecordsMessage { records, extensions: Extensions::default() }));
+            for records in news.chunks(RECORDS_PER_MESSAGE_MAX) {
+                let records = records.to_vec();
+                ctx.send(*node, Message::Records(RecordsMessage { records, extensions: Extensions::default() }));
+            }
         }
     }
 
@@ -79,6 +77,7 @@ impl Records {
         match message {
             Message::Hello(hello) => self.on_hello(ctx, node, hello),
             Message::Summary(summary) => self.on_summary(ctx, node, summary),
+            Message::Split(split) => self.on_split(ctx, node, split),
             Message::RecordList(list) => self.on_list(ctx, node, list),
             Message::RecordsWanted(wanted) => self.on_wanted(ctx, node, &wanted.names),
             Message::Records(records) => self.on_records(ctx, node, records.records.clone()),
@@ -98,51 +97,6 @@ impl Records {
         self.on_records(ctx, node, hello.credentials.clone());
     }
 
-    fn on_summary(&mut self, ctx: &mut Context, node: NodeId, summary: &Summary) {
-        let own = self.book.summary();
-        let differing = own.iter().zip(&summary.buckets).enumerate().filter(|(_, (own, theirs))| own != theirs);
-        let buckets: BTreeSet<u8> = differing.filter_map(|(index, _)| u8::try_from(index).ok()).collect();
-        if !buckets.is_empty() {
-            self.send_list(ctx, node, buckets, true);
-        }
-    }
-
-    fn send_list(&mut self, ctx: &mut Context, node: NodeId, buckets: BTreeSet<u8>, answer: bool) {
-        // Whole buckets only: a bucket listed in part would look as if the rest were missing here.
-        let mut batch: (Vec<u8>, Vec<(RecordName, u64)>) = Default::default();
-        let mut batches = Vec::new();
-        for bucket in buckets {
-            let mut known: Vec<(RecordName, u64)> = self.book.in_buckets(&[bucket].into()).collect();
-            known.truncate(RECORD_NAMES_PER_MESSAGE_MAX);
-            if batch.1.len() + known.len() > RECORD_NAMES_PER_MESSAGE_MAX {
-                batches.push(std::mem::take(&mut batch));
-            }
-            batch.0.push(bucket);
-            batch.1.extend(known);
-        }
-        batches.push(batch);
-        for (buckets, known) in batches.into_iter().filter(|(buckets, _)| !buckets.is_empty()) {
-            let list = RecordList { buckets, known, answer, extensions: Extensions::default() };
-            ctx.send(node, Message::RecordList(list));
-        }
-    }
-
-    fn on_list(&mut self, ctx: &mut Context, node: NodeId, list: &RecordList) {
-        let lacking: Vec<RecordName> = list
-            .known
-            .iter()
-            .filter(|(name, version)| self.book.find(name).is_none_or(|known| known.record.version() < *version))
-            .map(|(name, _)| *name)
-            .collect();
-        for names in lacking.chunks(RECORD_NAMES_PER_MESSAGE_MAX) {
-            let wanted = RecordsWanted { names: names.to_vec(), extensions: Extensions::default() };
-            ctx.send(node, Message::RecordsWanted(wanted));
-        }
-        if list.answer {
-            self.send_list(ctx, node, list.buckets.iter().copied().collect(), false);
-        }
-    }
-
     fn on_wanted(&mut self, ctx: &mut Context, node: NodeId, names: &[RecordName]) {
         let found: Vec<Signed> =
             names.iter().filter_map(|name| self.book.find(name)).map(|known| known.signed.clone()).collect();
@@ -154,6 +108,7 @@ impl Records {
 
     fn on_records(&mut self, ctx: &mut Context, node: NodeId, records: Vec<Signed>) {
         let Some(peer) = self.connected.get_mut(&node) else { return };
+        peer.wanted = peer.wanted.saturating_sub(records.len());
         let fresh: Vec<Signed> = records
             .into_iter()
             .filter(|signed| match signed.record() {
@@ -165,7 +120,7 @@ impl Records {
             })
             .collect();
         if fresh.is_empty() || peer.unverified + fresh.len() > UNVERIFIED_MAX {
-            return;
+            return self.want_more(ctx, node);
         }
         peer.unverified += fresh.len();
         let command = ctx.command_id();
@@ -185,10 +140,13 @@ impl Records {
             let bad = valid.iter().filter(|valid| !**valid).count();
             peer.bad_signatures = peer.bad_signatures.saturating_add(u32::try_from(bad).unwrap_or(u32::MAX));
         }
-        for (signed, valid) in records.into_iter().zip(valid) {
-            if *valid {
-                self.adopt(ctx, signed, from);
-            }
+        let good = records.into_iter().zip(valid).filter(|(_, valid)| **valid).map(|(signed, _)| signed);
+        let news: Vec<Signed> = good.filter(|signed| self.keep(ctx, signed) == Kept::News).collect();
+        self.pass_on(ctx, &news, from);
+        let Some(node) = from else { return };
+        if let Some(peer) = self.connected.get_mut(&node) {
+            peer.had_news |= !news.is_empty() && peer.evening;
         }
+        self.want_more(ctx, node);
     }
 }

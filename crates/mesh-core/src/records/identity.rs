@@ -206,7 +206,7 @@ impl Records {
 
     fn take_invitation(&mut self, ctx: &mut Context, invitation: Signed) -> Result<(), UserError> {
         let community = CommunityId(invitation.signer);
-        if !self.adopt(ctx, invitation, None) {
+        if !self.adopt(ctx, invitation) {
             return Err(too_many());
         }
         let own = self.member_of(ctx.node).or(self.own_member.map(MemberId));
@@ -276,7 +276,7 @@ impl Records {
     pub(super) fn on_signed_for(&mut self, ctx: &mut Context, step: Step, result: &Result<Signed, Failure>) {
         match (step, result) {
             (Step::Last { request }, Ok(signed)) => {
-                let reply = match self.adopt(ctx, signed.clone(), None) {
+                let reply = match self.adopt(ctx, signed.clone()) {
                     true => UserReply::Done,
                     false => UserReply::Failed(too_many()),
                 };
@@ -284,7 +284,7 @@ impl Records {
             }
             (Step::Invitation { request, community, member }, Ok(signed)) => {
                 // The invitation holds good wherever it is taken, whether or not there is room for it here.
-                self.adopt(ctx, signed.clone(), None);
+                self.adopt(ctx, signed.clone());
                 let invitation = format!("{INVITATION}{}", to_hex(&codec::encode(signed)));
                 ctx.reply(request, UserReply::Invitation(InviteView { invitation, community, member }));
             }

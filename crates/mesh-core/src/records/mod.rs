@@ -5,7 +5,8 @@
 //! | file | concern |
 //! |---|---|
 //! | [`book`] | the set of verified records: which version wins, limits, lookups |
-//! | `gossip` | spreading: rumours at once, summaries now and then, until both sides know the same |
+//! | `gossip` | spreading: rumours at once, comparisons now and then |
+//! | `evening` | comparing two nodes' records until both know the same |
 //! | `trust` | member and community certificates, revocation, access |
 //! | `identity` | what people ask: found, invite, join, add a node, revoke |
 //! | `catalogue` | what is listed, and who holds it |
@@ -14,6 +15,7 @@
 
 pub mod book;
 mod catalogue;
+mod evening;
 mod gossip;
 mod identity;
 mod trust;
@@ -23,7 +25,8 @@ use std::time::Duration;
 
 use mesh_proto::port::store::{Row, StoreCommand, Table};
 use mesh_proto::port::{Failure, KeyRole, KeysCommand, KeysInput};
-use mesh_proto::record::{NodeRecord, Record, Signed};
+use mesh_proto::record::{NodeRecord, Record, RecordName, Signed};
+use mesh_proto::record_list::Listed;
 use mesh_proto::{CommandId, ContentId, NodeId, Timestamp, WakeReason};
 
 use crate::Context;
@@ -60,6 +63,14 @@ struct Connected {
     /// Records of it that wait for verification.
     unverified: usize,
     bad_signatures: u32,
+    /// Records it listed that are lacking here.
+    lacking: BTreeMap<RecordName, Listed>,
+    /// How many were asked for that did not come yet, and when.
+    wanted: usize,
+    wanted_at: Timestamp,
+    /// Whether records were asked for since the last comparison, and whether any of them was news.
+    evening: bool,
+    had_news: bool,
 }
 
 /// What a command of ours to the keys was for.
@@ -71,6 +82,17 @@ enum Asked {
     SignOwn,
     /// A step of what a person asked for.
     Person(identity::Step),
+}
+
+/// What became of a verified record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    /// It is kept from now on.
+    News,
+    /// It, or one that beats it, was here.
+    Before,
+    /// There is no room.
+    No,
 }
 
 /// Changes of our own record wait so long for more.
@@ -198,7 +220,7 @@ impl Records {
             KeysInput::Signed { command, result } => match self.asked.remove(command) {
                 Some(Asked::SignOwn) => {
                     if let Ok(signed) = result {
-                        self.adopt(ctx, signed.clone(), None);
+                        self.adopt(ctx, signed.clone());
                     }
                 }
                 Some(Asked::Person(step)) => self.on_signed_for(ctx, step, result),
@@ -213,17 +235,25 @@ impl Records {
         true
     }
 
-    /// A verified record: kept if it is news, written down, and passed on to everyone but `from`. Says whether there is
-    /// room for it (or it is here already).
-    fn adopt(&mut self, ctx: &mut Context, signed: Signed, from: Option<NodeId>) -> bool {
-        let Ok(record) = signed.record() else { return false };
+    /// A verified record that did not come from a peer: kept if it is news, and passed on. Says whether it is here now.
+    fn adopt(&mut self, ctx: &mut Context, signed: Signed) -> bool {
+        let kept = self.keep(ctx, &signed);
+        if kept == Kept::News {
+            self.pass_on(ctx, &[signed], None);
+        }
+        kept != Kept::No
+    }
+
+    /// A verified record: kept and written down if it is news.
+    fn keep(&mut self, ctx: &mut Context, signed: &Signed) -> Kept {
+        let Ok(record) = signed.record() else { return Kept::No };
         let name = record.name(signed.signer);
         match self.book.put(signed.clone(), record.clone()) {
             Ok(true) => {}
-            Ok(false) => return true,
+            Ok(false) => return Kept::Before,
             Err(book::Full) => {
                 self.refusals += 1;
-                return false;
+                return Kept::No;
             }
         }
         match &record {
@@ -234,10 +264,9 @@ impl Records {
             _ => {}
         }
         let key = mesh_proto::codec::encode(&name);
-        self.rows.push(Row { table: Table::Record, key, value: mesh_proto::codec::encode(&signed) });
+        self.rows.push(Row { table: Table::Record, key, value: mesh_proto::codec::encode(signed) });
         self.rows_due.get_or_insert(ctx.now.after(BATCH));
-        self.pass_on(ctx, &signed, from);
-        true
+        Kept::News
     }
 
     /// Rows that wait to be written; whoever takes them writes them.

@@ -10,14 +10,19 @@ use std::time::Duration;
 
 use mesh_core::{BrainConfig, Node};
 use mesh_proto::bulk::SpanRequest;
+use mesh_proto::limits::CONTROL_OUTBOX_FRAMES_MAX;
+use mesh_proto::message::Message;
 use mesh_proto::payload::SinkError;
 use mesh_proto::port::net::{DiscoveredBy, FetchOutcome, LinkClass, ServeId, ServeState};
 use mesh_proto::port::user::{UserCommand, UserReply};
 use mesh_proto::port::{Event, Input, KeyRole, KeysCommand, KeysInput, NetCommand, NetInput, Output, UserRequestId};
-use mesh_proto::record::Signed;
+use mesh_proto::record::{Record, Signed};
 use mesh_proto::{CommandId, ConnectionId, Machine, NodeId, Timestamp, UnixMs};
 
 pub use store::Store;
+
+/// More messages at once would soon fill the queue of a real connection, which closes it.
+const FRAMES_AT_ONCE_MAX: usize = CONTROL_OUTBOX_FRAMES_MAX / 4;
 
 /// Something that will happen to a node.
 enum Happening {
@@ -74,6 +79,8 @@ pub struct World {
     pub lookups: Vec<(u64, usize, [u8; 32])>,
     /// Connections, and who opened them.
     opened_by: BTreeMap<ConnectionId, usize>,
+    /// Messages sent.
+    pub frames: u64,
     /// Why connections were closed by whom.
     pub closed: Vec<(usize, String)>,
 }
@@ -99,19 +106,27 @@ impl World {
             announced: BTreeMap::new(),
             lookups: Vec::new(),
             opened_by: BTreeMap::new(),
+            frames: 0,
             closed: Vec::new(),
         }
     }
 
     /// Adds a node that knows the addresses of `seeds`, and starts it.
     pub fn add(&mut self, up_bytes_per_s: u64, seeds: &[usize]) -> usize {
+        self.add_with(up_bytes_per_s, seeds, &[])
+    }
+
+    /// Adds a node whose store holds records from an earlier run.
+    pub fn add_with(&mut self, up_bytes_per_s: u64, seeds: &[usize], records: &[Signed]) -> usize {
         let index = self.hosts.len();
         let config = self.config(seeds);
         let id = NodeId([u8::try_from(index + 1).expect("few hosts"); 32]);
+        let mut store = Store::default();
+        store.keep_records(records);
         self.hosts.push(Host {
             brain: Node::new(config, [7; 32]),
             id,
-            store: Store::default(),
+            store,
             events: Vec::new(),
             replies: BTreeMap::new(),
             up_bytes_per_s,
@@ -267,7 +282,14 @@ impl World {
             return;
         }
         self.hosts[host].brain.handle(Timestamp(self.now), input);
+        let mut sent: BTreeMap<NodeId, usize> = BTreeMap::new();
         while let Some(output) = self.hosts[host].brain.poll_output() {
+            if let Output::Net(NetCommand::Send { node, .. }) = &output {
+                let frames = sent.entry(*node).or_default();
+                *frames += 1;
+                self.frames += 1;
+                assert!(*frames <= FRAMES_AT_ONCE_MAX, "{frames} messages to one peer at once");
+            }
             self.carry_out(host, output);
         }
         let wanted = self.hosts[host].brain.poll_timeout().map(|(at, _)| at);
@@ -451,6 +473,13 @@ impl World {
         }
     }
 
+    /// Lets a message arrive at a host as if a peer had sent it.
+    pub fn inject(&mut self, host: usize, from: usize, message: Message) {
+        let connection = self.connection(host, from).expect("they are connected");
+        let node = self.hosts[from].id;
+        self.soon(host, Input::Net(NetInput::Received { connection, node, message }));
+    }
+
     /// Whether two hosts are connected.
     pub fn is_connected(&self, a: usize, b: usize) -> bool {
         self.connection(a, b).is_some()
@@ -475,6 +504,13 @@ impl World {
 fn tag(signer: &[u8; 32], kind: mesh_proto::record::RecordKind, body: &[u8]) -> [[u8; 32]; 2] {
     let bytes = [signer.as_slice(), &Signed::signed_bytes(kind, body)].concat();
     [mesh_chunk::chunk_id(&bytes).0, [0; 32]]
+}
+
+/// A record as its signer would have signed it in this world.
+pub fn signed(signer: [u8; 32], record: &Record) -> Signed {
+    let (kind, body) = (record.kind(), record.encode_body());
+    let signature = tag(&signer, kind, &body);
+    Signed { kind, signer, body, signature }
 }
 
 fn keys(host: &mut Host, command: KeysCommand) -> KeysInput {

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use mesh_chunk::{ChunkEntry, ChunkParameters, ManifestBuilder, Root, RootKind};
+use mesh_proto::codec;
 use mesh_proto::port::Failure;
 use mesh_proto::port::store::{DiskUsage, Received, Row, StoreCommand, StoreInput, StoredContent, Table};
-use mesh_proto::record::ContentKind;
+use mesh_proto::record::{ContentKind, Signed};
 use mesh_proto::{ChunkId, ChunkRange, ChunkSet, CommandId, ContentId, PageId};
 
 /// A content in the store.
@@ -69,6 +70,20 @@ impl Store {
             contents: self.contents.values().map(|kept| kept.stored.clone()).collect(),
             repairs: Vec::new(),
         }
+    }
+
+    /// Puts records in before the node starts, as if an earlier run had learnt them.
+    pub fn keep_records(&mut self, records: &[Signed]) {
+        for signed in records {
+            let name = signed.record().expect("a good record").name(signed.signer);
+            self.rows.insert((Table::Record, codec::encode(&name)), codec::encode(signed));
+        }
+    }
+
+    /// The records a node wrote down, by name.
+    pub fn records(&self) -> BTreeMap<Vec<u8>, Signed> {
+        let rows = self.rows.iter().filter(|((table, _), _)| *table == Table::Record);
+        rows.map(|((_, key), value)| (key.clone(), codec::decode::<Signed, 65_536>(value).expect("a record"))).collect()
     }
 
     /// The process dies. Everything written stays, as after `kill -9`.
