@@ -1,7 +1,8 @@
 //! What every part of the brain gets along with its input: the time, the outbox, command ids and randomness.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
+use mesh_analytics::EventKind;
 use mesh_proto::message::Message;
 use mesh_proto::port::{Event, KeysCommand, NetCommand, Output, StoreCommand, UserReply, UserRequestId};
 use mesh_proto::{CommandId, NodeId, Timestamp, UnixMs};
@@ -20,6 +21,7 @@ pub struct Context {
     outbox: VecDeque<Output>,
     next_command: u64,
     random: ChaCha8Rng,
+    counts: BTreeMap<EventKind, u64>,
 }
 
 impl Context {
@@ -34,6 +36,7 @@ impl Context {
             outbox: VecDeque::new(),
             next_command: 1,
             random: ChaCha8Rng::from_seed(seed),
+            counts: BTreeMap::new(),
         }
     }
 
@@ -77,6 +80,23 @@ impl Context {
     /// Says that all there was to write is written.
     pub fn stopped(&mut self) {
         self.outbox.push_back(Output::Stopped);
+    }
+
+    /// Counts something that happened.
+    pub fn count(&mut self, kind: EventKind) {
+        self.count_many(kind, 1);
+    }
+
+    /// Counts something that happened several times.
+    pub fn count_many(&mut self, kind: EventKind, times: u64) {
+        if times > 0 {
+            *self.counts.entry(kind).or_default() += times;
+        }
+    }
+
+    /// What was counted since the last call.
+    pub fn take_counts(&mut self) -> BTreeMap<EventKind, u64> {
+        std::mem::take(&mut self.counts)
     }
 
     /// Sets civil time.

@@ -1,12 +1,10 @@
 //! From what the parts counted to the counters that are kept and shown.
 
-use mesh_analytics::{Counters, Direction, EventKind, Purpose};
+use mesh_analytics::{Counters, Direction, Purpose};
 use mesh_proto::port::net::LinkClass;
 use mesh_proto::port::view::CounterView;
 
-use crate::serve::Serving;
-use crate::strangers::Strangers;
-use crate::transfer::Transfers;
+use crate::Context;
 
 /// Content bytes came from a peer.
 pub fn received(counters: &mut Counters, class: LinkClass, bytes: u64) {
@@ -19,29 +17,14 @@ pub fn sent(counters: &mut Counters, class: LinkClass, bytes: u64) {
 }
 
 /// Takes over what was counted as events since the last call. Says whether there was anything.
-pub fn events(
-    counters: &mut Counters,
-    transfers: &mut Transfers,
-    serving: &mut Serving,
-    strangers: &mut Strangers,
-) -> bool {
-    let mut counted = false;
-    let mut take = |kind: EventKind, count: &mut u64| {
-        if *count > 0 {
-            counters.add_events(kind, std::mem::take(count));
-            counted = true;
-        }
-    };
-    take(EventKind::ChunkVerified, &mut transfers.chunks_verified);
-    take(EventKind::ChunkMismatch, &mut transfers.mismatches);
-    take(EventKind::PeerBanned, &mut transfers.bans);
-    take(EventKind::Granted, &mut serving.given.grants);
-    take(EventKind::RequestRefused, &mut serving.given.refusals);
-    take(EventKind::LimitConnections, &mut strangers.closed);
+pub fn events(counters: &mut Counters, ctx: &mut Context) -> bool {
+    let counts = ctx.take_counts();
+    let counted = !counts.is_empty();
+    counts.into_iter().for_each(|(kind, times)| counters.add_events(kind, times));
     counted
 }
 
-/// All counters that are not zero, for `status` and the metrics.
+/// All counters, for `status` and the metrics: also those at zero, so that a rate of what has just begun is not unknown.
 #[must_use]
 pub fn views(counters: &Counters) -> Vec<CounterView> {
     let bytes = counters.iter_bytes().map(|(class, purpose, direction, value)| CounterView {
@@ -58,5 +41,5 @@ pub fn views(counters: &Counters) -> Vec<CounterView> {
         labels: vec![("kind".to_owned(), kind.name().to_owned())],
         value,
     });
-    bytes.chain(events).filter(|counter| counter.value > 0).collect()
+    bytes.chain(events).collect()
 }

@@ -1,5 +1,6 @@
 //! What the network reports, routed to the part concerned.
 
+use mesh_analytics::EventKind;
 use mesh_proto::bulk::{RefuseReason, SpanRequest};
 use mesh_proto::extensions::Extensions;
 use mesh_proto::message::{Found, Holding, Message, PageReply, PageRequest, Unsupported};
@@ -28,6 +29,7 @@ impl Node {
             }
             NetInput::Discovered { node, addresses, by } => self.on_discovered(node, &addresses, by),
             NetInput::Connected { connection, node, address, dialled, class } => {
+                self.ctx.count(EventKind::ConnectionOpened);
                 let connection = Connection { id: connection, address, class, since: self.ctx.now };
                 if !dialled {
                     self.strangers.on_connected(&self.ctx, connection.id, node);
@@ -38,6 +40,7 @@ impl Node {
                 }
             }
             NetInput::Disconnected { connection, node, why } => {
+                self.ctx.count(EventKind::ConnectionClosed);
                 self.strangers.on_disconnected(connection);
                 if self.peers.on_disconnected(&self.ctx, node, connection) {
                     self.records.on_disconnected(node);
@@ -50,6 +53,7 @@ impl Node {
             NetInput::Dialled { command, result } => self.on_dialled(command, &result),
             NetInput::Received { node, message, .. } => self.on_message(node, message),
             NetInput::Malformed { node, why, .. } => {
+                self.ctx.count(EventKind::MessageRefused);
                 let why = format!("it broke the protocol: {why}");
                 self.ctx.net(NetCommand::Disconnect { node, why });
             }
@@ -115,6 +119,9 @@ impl Node {
     }
 
     fn on_dialled(&mut self, command: CommandId, result: &Result<NodeId, Failure>) {
+        if result.is_err() {
+            self.ctx.count(EventKind::DialFailed);
+        }
         if !self.peers.on_dialled(&self.ctx, command, result) {
             self.on_done(command, &result.clone().map(|_| ()));
         }
@@ -122,6 +129,7 @@ impl Node {
 
     fn on_message(&mut self, node: NodeId, message: Message) {
         if let Some(extension) = message.extensions().first_required() {
+            self.ctx.count(EventKind::MessageRefused);
             let refusal =
                 Unsupported { message: message.number(), extension: Some(extension), extensions: Default::default() };
             self.ctx.send(node, Message::Unsupported(refusal));

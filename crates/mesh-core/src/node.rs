@@ -348,9 +348,7 @@ impl Node {
                 peer.sent_bytes += bytes;
             }
         }
-        let counted =
-            crate::count::events(&mut self.counters, &mut self.transfers, &mut self.serving, &mut self.strangers);
-        self.unsaved.dirty |= counted;
+        self.unsaved.dirty |= crate::count::events(&mut self.counters, &mut self.ctx);
     }
 
     pub(crate) fn class_of(&self, node: NodeId) -> LinkClass {

@@ -64,7 +64,6 @@ pub struct Peers {
     dials: BTreeMap<CommandId, Option<NodeId>>,
     seed_dials: BTreeMap<CommandId, usize>,
     remembered: BTreeSet<NodeId>,
-    dial_failures: u64,
 }
 
 impl Peers {
@@ -225,7 +224,6 @@ impl Peers {
                     }
                 }
                 Err(_) => {
-                    self.dial_failures += 1;
                     seed.failures += 1;
                     seed.not_before = ctx.now.after(backoff(seed.failures, SEED_BACKOFF_MAX));
                 }
@@ -236,7 +234,6 @@ impl Peers {
         if let Some(peer) = node.and_then(|node| self.peers.get_mut(&node)) {
             peer.dialling = false;
             if result.is_err() {
-                self.dial_failures += 1;
                 peer.failures += 1;
                 let longest = peer.backoff_max(ctx.now);
                 peer.not_before = ctx.now.after(backoff(peer.failures, longest));
@@ -351,12 +348,6 @@ impl Peers {
     /// Static addresses nobody answered at so far.
     pub fn silent_seeds(&self) -> impl Iterator<Item = &str> {
         self.seeds.iter().filter(|seed| seed.node.is_none() && seed.failures > 0).map(|seed| seed.address.as_str())
-    }
-
-    /// Dials that failed since the start.
-    #[must_use]
-    pub fn dial_failures(&self) -> u64 {
-        self.dial_failures
     }
 
     /// Tells of a peer's first or last connection.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use mesh_analytics::EventKind;
 use mesh_fair::{Discipline, Request, RequestKey, TokenBucket, UplinkScheduler};
 use mesh_proto::bulk::{RefuseReason, SpanRequest};
 use mesh_proto::port::NetCommand;
@@ -31,23 +32,12 @@ struct Serve {
     ended: bool,
 }
 
-/// What was given since the last call, to be counted.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Given {
-    /// Grants.
-    pub grants: u64,
-    /// Requests refused.
-    pub refusals: u64,
-}
-
 /// All requests of peers. See the module.
 #[derive(Debug)]
 pub struct Serving {
     scheduler: UplinkScheduler,
     serves: BTreeMap<ServeId, Serve>,
     grants: BTreeMap<CommandId, (ServeId, u64)>,
-    /// Counted since the start.
-    pub given: Given,
     /// Bytes receipted by whom, to be counted by link class.
     pub receipted: Vec<(NodeId, u64)>,
 }
@@ -60,7 +50,6 @@ impl Serving {
             scheduler: UplinkScheduler::new(now, discipline),
             serves: BTreeMap::new(),
             grants: BTreeMap::new(),
-            given: Given::default(),
             receipted: Vec::new(),
         }
     }
@@ -95,6 +84,7 @@ impl Serving {
         };
         let queued = self.scheduler.enqueue(ctx.now, wanted);
         if queued.is_err() {
+            ctx.count(EventKind::LimitRequests);
             self.refuse(ctx, serve, RefuseReason::Busy);
             return;
         }
@@ -111,7 +101,7 @@ impl Serving {
 
     /// Tells a peer no.
     pub fn refuse(&mut self, ctx: &mut Context, serve: ServeId, reason: RefuseReason) {
-        self.given.refusals += 1;
+        ctx.count(EventKind::RequestRefused);
         ctx.net(NetCommand::Refuse { serve, reason });
     }
 
@@ -202,7 +192,7 @@ impl Serving {
             let serve = ServeId(grant.request.0);
             let command = ctx.command_id();
             self.grants.insert(command, (serve, grant.bytes));
-            self.given.grants += 1;
+            ctx.count(EventKind::Granted);
             ctx.net(NetCommand::Grant { command, serve, bytes: grant.bytes });
         }
     }

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use mesh_analytics::EventKind;
 use mesh_proto::limits::{CONNECTIONS_FROM_STRANGERS_MAX, CONNECTIONS_GREETING_MAX};
 use mesh_proto::port::NetCommand;
 use mesh_proto::{ConnectionId, NodeId, Timestamp, WakeReason};
@@ -33,8 +34,6 @@ pub struct Strangers {
     recheck: bool,
     /// When the next greeting is over.
     next: Option<Timestamp>,
-    /// Connections closed, to be counted.
-    pub closed: u64,
 }
 
 impl Strangers {
@@ -76,7 +75,7 @@ impl Strangers {
                 continue;
             }
             self.inbound.remove(&connection);
-            self.closed += 1;
+            ctx.count(EventKind::LimitConnections);
             let why = format!(
                 "{CONNECTIONS_FROM_STRANGERS_MAX} nodes that nobody here knows are connected already; try again later"
             );
@@ -125,7 +124,8 @@ mod tests {
         ctx.now = strangers.deadline().expect("greetings end").0;
         strangers.run(&mut ctx, |_, _| true);
         assert_eq!(closed(&mut ctx), (limit..limit + room).collect::<Vec<u64>>());
-        assert_eq!((strangers.closed, strangers.deadline()), (room + 3, None));
+        assert_eq!(ctx.take_counts().get(&EventKind::LimitConnections), Some(&(room + 3)));
+        assert_eq!(strangers.deadline(), None);
         strangers.run(&mut ctx, |_, _| true);
         assert!(ctx.is_drained());
     }

@@ -1,5 +1,6 @@
 //! What people and programs ask of the node, and what they are answered.
 
+use mesh_analytics::EventKind;
 use mesh_proto::limits::{NAME_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX};
 use mesh_proto::port::store::{Row, StoreCommand, StoredContent, Table};
 use mesh_proto::port::user::{ErrorKind, UserCommand, UserError, UserReply};
@@ -159,6 +160,7 @@ impl Node {
         };
         let mut around = Around { peers: &mut self.peers, records: &self.records };
         self.transfers.begin(&mut self.ctx, content, order, None, &mut around);
+        self.ctx.count(EventKind::TransferStarted);
         self.transfers.save(&mut self.ctx, content);
         Ok(GetView { content_id: content, path: target, complete: false, report: None })
     }
@@ -262,6 +264,7 @@ impl Node {
                 break;
             }
             if self.remove(None, content, true).is_ok() {
+                self.ctx.count(EventKind::LimitQuota);
                 total -= bytes;
                 view.removed += 1;
                 view.freed_bytes += bytes;

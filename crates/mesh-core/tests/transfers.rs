@@ -111,6 +111,34 @@ fn a_liar_is_banned_and_the_file_still_right() {
 }
 
 #[test]
+fn every_counter_is_shown_and_those_of_a_transfer_count() {
+    let mut world = World::new();
+    let source = world.add(100 * MBIT, &[]);
+    let getter = world.add(100 * MBIT, &[]);
+    let shared = share(&mut world, source, "/data/file-100");
+    let value = |world: &mut World, host: usize, label: &str| {
+        let UserReply::Status(status) = world.reply(host, UserCommand::Status) else { panic!("a status") };
+        let has = |labels: &[(String, String)]| labels.iter().any(|(_, value)| value == label);
+        status.counters.iter().find(|counter| has(&counter.labels)).map(|counter| counter.value)
+    };
+    for kind in mesh_analytics::EventKind::ALL {
+        assert!(value(&mut world, getter, kind.name()).is_some(), "{}", kind.name());
+    }
+    for purpose in mesh_analytics::Purpose::ALL {
+        assert_eq!(value(&mut world, getter, purpose.name()), Some(0), "{}", purpose.name());
+    }
+    get(&mut world, getter, &shared.ticket);
+    assert_eq!(value(&mut world, getter, "transfer_started"), Some(1));
+    assert_eq!(value(&mut world, getter, "transfer_finished"), Some(1));
+    assert_eq!(value(&mut world, getter, "chunk_verified"), Some(u64::from(shared.chunks)));
+    assert_eq!(value(&mut world, getter, "connection_opened"), Some(1));
+    world.kill(source);
+    world.run_until(Duration::from_secs(30), |_| false);
+    assert_eq!(value(&mut world, getter, "connection_closed"), Some(1));
+    assert!(value(&mut world, getter, "dial_failed") > Some(0));
+}
+
+#[test]
 fn a_dying_source_costs_nothing_but_its_share() {
     let mut world = World::new();
     let dying = world.add(50 * MBIT, &[]);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mesh_analytics::EventKind;
 use mesh_proto::NodeId;
 use mesh_proto::extensions::Extensions;
 use mesh_proto::limits::RECORDS_PER_MESSAGE_MAX;
@@ -119,7 +120,11 @@ impl Records {
                 Err(_) => false,
             })
             .collect();
-        if fresh.is_empty() || peer.unverified + fresh.len() > UNVERIFIED_MAX {
+        let too_many = peer.unverified + fresh.len() > UNVERIFIED_MAX;
+        if too_many {
+            ctx.count_many(EventKind::LimitQueue, fresh.len() as u64);
+        }
+        if fresh.is_empty() || too_many {
             return self.want_more(ctx, node);
         }
         peer.unverified += fresh.len();
@@ -135,9 +140,10 @@ impl Records {
         records: Vec<Signed>,
         valid: &[bool],
     ) {
+        let bad = valid.iter().filter(|valid| !**valid).count();
+        ctx.count_many(EventKind::SignatureRefused, bad as u64);
         if let Some(peer) = from.and_then(|node| self.connected.get_mut(&node)) {
             peer.unverified = peer.unverified.saturating_sub(records.len());
-            let bad = valid.iter().filter(|valid| !**valid).count();
             peer.bad_signatures = peer.bad_signatures.saturating_add(u32::try_from(bad).unwrap_or(u32::MAX));
         }
         let good = records.into_iter().zip(valid).filter(|(_, valid)| **valid).map(|(signed, _)| signed);

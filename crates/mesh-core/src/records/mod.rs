@@ -23,6 +23,7 @@ mod trust;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use mesh_analytics::EventKind;
 use mesh_proto::port::store::{Row, StoreCommand, Table};
 use mesh_proto::port::{Failure, KeyRole, KeysCommand, KeysInput};
 use mesh_proto::record::{NodeRecord, Record, RecordName, Signed};
@@ -123,7 +124,6 @@ pub struct Records {
     next_gossip: Option<Timestamp>,
     new_nodes: BTreeSet<NodeId>,
     changed: bool,
-    refusals: u64,
 }
 
 impl Records {
@@ -148,7 +148,6 @@ impl Records {
             next_gossip: None,
             new_nodes: BTreeSet::new(),
             changed: false,
-            refusals: 0,
         }
     }
 
@@ -252,7 +251,7 @@ impl Records {
             Ok(true) => {}
             Ok(false) => return Kept::Before,
             Err(book::Full) => {
-                self.refusals += 1;
+                ctx.count(EventKind::LimitRecords);
                 return Kept::No;
             }
         }
@@ -357,11 +356,5 @@ impl Records {
     #[must_use]
     pub fn is_liar(&self, node: NodeId) -> bool {
         self.connected.get(&node).is_some_and(|peer| peer.bad_signatures >= BAD_SIGNATURES_MAX)
-    }
-
-    /// Records refused because a limit was reached.
-    #[must_use]
-    pub fn refusals(&self) -> u64 {
-        self.refusals
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mesh_analytics::EventKind;
 use mesh_proto::bulk::{RefuseReason, SpanRequest};
 use mesh_proto::extensions::Extensions;
 use mesh_proto::message::{HaveRequest, Holding, Message};
@@ -112,6 +113,7 @@ impl Transfers {
             for_member: None,
             extensions: Extensions::default(),
         };
+        ctx.count(EventKind::SpanRequested);
         ctx.net(NetCommand::Fetch { command, node, request, stall_ms_max });
     }
 
@@ -149,6 +151,7 @@ impl Transfers {
         let fetch = transfer.sources.get_mut(&node).and_then(|source| source.fetches.get_mut(&command));
         if let Some(fetch) = fetch {
             fetch.cancelled = true;
+            ctx.count(EventKind::SpanStolen);
             ctx.net(NetCommand::CancelFetch { fetch: command });
         }
     }
@@ -169,7 +172,7 @@ impl Transfers {
         let transfer = self.transfers.get_mut(&content)?;
         transfer.note_bytes(ctx.now, node, command, ended.received_bytes);
         let fetch = transfer.sources.get_mut(&node)?.fetches.remove(&command)?;
-        self.chunks_verified += u64::from(ended.chunks_verified.min(fetch.chunks.count));
+        ctx.count_many(EventKind::ChunkVerified, u64::from(ended.chunks_verified.min(fetch.chunks.count)));
         transfer.settle(node, &fetch, ended);
         self.judge(ctx, content, node, &fetch, &ended.outcome);
         Some(content)
@@ -202,16 +205,17 @@ impl Transfers {
             FetchOutcome::Sink(SinkError::Mismatch { chunk })
                 if *chunk == fetch.chunks.start && fetch.skip_bytes > 0 =>
             {
-                self.mismatches += 1;
+                ctx.count(EventKind::ChunkMismatch);
             }
             FetchOutcome::Sink(SinkError::Mismatch { chunk }) => {
-                self.mismatches += 1;
+                ctx.count(EventKind::ChunkMismatch);
                 self.ban(ctx, content, node, format!("chunk {chunk} it sent is not what the manifest says"));
             }
             FetchOutcome::Sink(SinkError::TooMany) => {
                 self.ban(ctx, content, node, "it sent more than was asked for".to_owned());
             }
             FetchOutcome::Sink(SinkError::NoSpace { path }) => {
+                ctx.count(EventKind::LimitDisk);
                 self.on_store_failure(ctx, content, &Failure::passing(format!("no space left on the disk for {path}")));
             }
             FetchOutcome::Sink(SinkError::NotOpen) => source.back_off(ctx.now),
@@ -229,7 +233,7 @@ impl Transfers {
             return;
         }
         source.banned = true;
-        self.bans += 1;
+        ctx.count(EventKind::PeerBanned);
         for fetch in source.fetches.keys() {
             ctx.net(NetCommand::CancelFetch { fetch: *fetch });
         }

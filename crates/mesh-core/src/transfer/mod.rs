@@ -71,12 +71,6 @@ pub struct Transfers {
     purposes: BTreeMap<CommandId, (ContentId, Purpose)>,
     /// Contents whose completion is being written down.
     completed: Vec<Completed>,
-    /// Chunks whose bytes did not match, since the start.
-    pub mismatches: u64,
-    /// Chunks verified, since the start.
-    pub chunks_verified: u64,
-    /// Bans, since the start.
-    pub bans: u64,
     /// Content bytes received, to be counted by link class.
     pub received: Vec<(NodeId, u64)>,
     limit: Option<TokenBucket>,
@@ -104,9 +98,6 @@ impl Transfers {
             transfers: BTreeMap::new(),
             purposes: BTreeMap::new(),
             completed: Vec::new(),
-            mismatches: 0,
-            chunks_verified: 0,
-            bans: 0,
             received: Vec::new(),
             limit: None,
             limit_wait: None,

@@ -1,5 +1,6 @@
 //! What people ask of transfers: begin, pause, resume, cancel.
 
+use mesh_analytics::EventKind;
 use mesh_proto::address::node_of;
 use mesh_proto::port::NetCommand;
 use mesh_proto::port::store::{Row, StoreCommand, StoredContent};
@@ -62,6 +63,7 @@ impl Transfers {
         let mut transfer = Transfer::new(content, order, ctx.now);
         transfer.phase = Phase::Preparing;
         transfer.repair = true;
+        ctx.count(EventKind::TransferStarted);
         self.transfers.insert(content, transfer);
         let command = self.expect(ctx, content, Purpose::Receive);
         ctx.store(StoreCommand::Repair { command, content });
@@ -109,6 +111,7 @@ impl Transfers {
     /// If there is no such transfer.
     pub fn cancel(&mut self, ctx: &mut Context, content: ContentId) -> Result<(), UserError> {
         let transfer = self.transfers.remove(&content).ok_or_else(not_fetching)?;
+        ctx.count(EventKind::TransferCancelled);
         for fetch in transfer.sources.values().flat_map(|source| source.fetches.keys()) {
             ctx.net(NetCommand::CancelFetch { fetch: *fetch });
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mesh_analytics::EventKind;
 use mesh_chunk::{Detail, Layout, Root, RootKind};
 use mesh_proto::extensions::Extensions;
 use mesh_proto::message::{Find, HaveRequest, Message, Uninterested};
@@ -179,6 +180,7 @@ impl Transfers {
     /// The store can't go on: for a while, or until a person helps.
     pub(super) fn on_store_failure(&mut self, ctx: &mut Context, content: ContentId, failure: &Failure) {
         let Some(transfer) = self.transfers.get_mut(&content) else { return };
+        ctx.count(EventKind::StoreFailed);
         if failure.may_pass {
             transfer.phase = Phase::Blocked { why: failure.why.clone(), until: ctx.now.after(BLOCKED_RETRY) };
             ctx.report(Event::TransferWaiting { content, why: failure.why.clone() });
@@ -193,6 +195,7 @@ impl Transfers {
     pub(super) fn fail(&mut self, ctx: &mut Context, content: ContentId, error: UserError) {
         let Some(transfer) = self.transfers.get_mut(&content) else { return };
         transfer.phase = Phase::Failed(error.clone());
+        ctx.count(EventKind::TransferFailed);
         ctx.report(Event::TransferFailed { content, error });
     }
 
@@ -223,6 +226,7 @@ impl Transfers {
             let message = Uninterested { content, extensions: Extensions::default() };
             ctx.send(*node, Message::Uninterested(message));
         }
+        ctx.count(EventKind::TransferFinished);
         let report = transfer.report(ctx.now, &stored);
         self.completed.push(Completed { stored, order: transfer.order, report, repair: transfer.repair });
     }

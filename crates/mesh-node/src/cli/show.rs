@@ -205,9 +205,11 @@ fn status(view: &StatusView) -> String {
             printable(&transfer.name),
         ));
     }
-    if !view.counters.is_empty() {
+    // The many that are zero are for machines.
+    let mut counted = view.counters.iter().filter(|counter| counter.value > 0).peekable();
+    if counted.peek().is_some() {
         let mut table = Table::new(&["COUNTER", "VALUE"]);
-        for counter in &view.counters {
+        for counter in counted {
             let labels: Vec<String> = counter.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
             table.row(vec![printable(&format!("{} {}", counter.name, labels.join(" "))), counter.value.to_string()]);
         }
