@@ -46,6 +46,16 @@ fn hash(signed: &Signed) -> u64 {
     u64::from_le_bytes(head)
 }
 
+/// The content that a record lists.
+fn listed_content(record: &Record) -> Option<ContentId> {
+    match record {
+        Record::Catalogue(CatalogueEntry { subject: Subject::Content(content), withdrawn: false, .. }) => {
+            Some(*content)
+        }
+        _ => None,
+    }
+}
+
 /// Bits of a place that tell the buckets of one level apart.
 const LEVEL_BITS: usize = 6;
 /// Bits of a place: those of all levels.
@@ -93,8 +103,9 @@ impl Book {
         let sum = &mut self.buckets[bucket_at(place, 0)];
         *sum = sum.wrapping_sub(old_hash.unwrap_or(0)).wrapping_add(hash);
         self.places.insert((place, name));
-        self.index(&record, signed.signer);
-        self.records.insert(name, Known { signed, record, hash });
+        let signer = signed.signer;
+        let old = self.records.insert(name, Known { signed, record: record.clone(), hash });
+        self.index(old.as_ref().map(|old| &old.record), &record, signer);
         Ok(true)
     }
 
@@ -119,16 +130,19 @@ impl Book {
         Ok(())
     }
 
-    fn index(&mut self, record: &Record, signer: [u8; 32]) {
-        if let Record::Catalogue(CatalogueEntry { subject: Subject::Content(content), withdrawn, .. }) = record {
-            let publishers = self.by_content.entry(*content).or_default();
-            match withdrawn {
-                true => publishers.remove(&NodeId(signer)),
-                false => publishers.insert(NodeId(signer)),
-            };
+    /// Keeps who lists which content in step with a record that takes the place of another.
+    fn index(&mut self, old: Option<&Record>, new: &Record, signer: [u8; 32]) {
+        let publisher = NodeId(signer);
+        if let Some(content) = old.and_then(listed_content)
+            && let Some(publishers) = self.by_content.get_mut(&content)
+        {
+            publishers.remove(&publisher);
             if publishers.is_empty() {
-                self.by_content.remove(content);
+                self.by_content.remove(&content);
             }
+        }
+        if let Some(content) = listed_content(new) {
+            self.by_content.entry(content).or_default().insert(publisher);
         }
     }
 
@@ -218,6 +232,137 @@ impl Known {
             name: self.record.name(self.signed.signer),
             version: self.record.version(),
             hash: Some(self.hash as u32),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_proto::extensions::Extensions;
+    use mesh_proto::record::{Access, ContentKind, Membership, NodeCertificate, Revocation};
+    use mesh_proto::{CommunityId, LineId, MemberId, UnixMs};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn one(kind: u8, signer: u8, subject: u8, version: u64, variant: u8) -> Record {
+        let (key, other) = ([signer; 32], [subject; 32]);
+        let name = format!("name {variant}");
+        let extensions = Extensions::default();
+        let issued = UnixMs(u64::from(variant));
+        match kind {
+            0 => Record::Node(NodeRecord {
+                node: NodeId(key),
+                version,
+                addresses: Vec::new(),
+                name,
+                agent: String::new(),
+                written: issued,
+                extensions,
+            }),
+            1 => Record::Catalogue(CatalogueEntry {
+                subject: match variant {
+                    0 => Subject::Line(LineId(other)),
+                    _ => Subject::Content(ContentId(other)),
+                },
+                version,
+                withdrawn: variant == 1,
+                name,
+                size_bytes: 1,
+                kind: ContentKind::File,
+                tags: Vec::new(),
+                access: Access::Public,
+                priority: 0,
+                replicas_wanted: 0,
+                expires: UnixMs(0),
+                extensions,
+            }),
+            2 => Record::NodeCertificate(NodeCertificate {
+                member: MemberId(key),
+                node: NodeId(other),
+                version,
+                member_name: name,
+                issued,
+                expires: UnixMs(0),
+                extensions,
+            }),
+            3 => Record::Membership(Membership {
+                community: CommunityId(key),
+                community_name: name,
+                member: MemberId(other),
+                version,
+                issued,
+                expires: UnixMs(0),
+                extensions,
+            }),
+            _ => Record::Revocation(Revocation { subject: other, issued, reason: name, extensions }),
+        }
+    }
+
+    fn any_record() -> impl Strategy<Value = (Signed, Record)> {
+        (0..5_u8, 0..3_u8, 0..3_u8, 1..4_u64, 0..4_u8).prop_map(|(kind, signer, subject, version, variant)| {
+            let record = one(kind, signer, subject, version, variant);
+            let (kind, body) = (record.kind(), record.encode_body());
+            (Signed { kind, signer: [signer; 32], body, signature: [[0; 32]; 2] }, record)
+        })
+    }
+
+    /// All that can be asked of a book.
+    fn state(book: &Book) -> impl PartialEq + std::fmt::Debug {
+        let records: Vec<Signed> = book.records.values().map(|known| known.signed.clone()).collect();
+        let publishers: Vec<Vec<NodeId>> =
+            (0..3).map(|content| book.publishers(ContentId([content; 32])).collect()).collect();
+        let sums: Vec<Vec<u64>> = (0..64).map(|bucket| book.sums(&[bucket])).collect();
+        (records, publishers, book.by_content.clone(), book.summary(), sums)
+    }
+
+    #[test]
+    fn an_entry_for_a_line_takes_the_place_of_one_for_a_content() {
+        let mut book = Book::default();
+        for (version, variant) in [(1, 2), (2, 0)] {
+            let record = one(1, 7, 1, version, variant);
+            let body = record.encode_body();
+            let signed = Signed { kind: record.kind(), signer: [7; 32], body, signature: [[0; 32]; 2] };
+            assert_eq!(book.put(signed, record), Ok(true));
+            let listed = book.publishers(ContentId([1; 32])).next().is_some();
+            assert_eq!(listed, variant == 2, "a name is its subject's bytes, whatever sort of subject it is");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_order_of_the_same_records_ends_in_the_same_book(
+            (records, mixed) in vec(any_record(), 1..40).prop_flat_map(|records| {
+                // Some arrive twice.
+                let twice: Vec<_> = records.iter().chain(records.iter().take(10)).cloned().collect();
+                (Just(records), Just(twice).prop_shuffle())
+            })
+        ) {
+            let (mut book, mut other) = (Book::default(), Book::default());
+            for (signed, record) in records {
+                book.put(signed, record).expect("there is room");
+            }
+            for (signed, record) in mixed {
+                other.put(signed, record).expect("there is room");
+            }
+            prop_assert_eq!(state(&book), state(&other));
+        }
+
+        #[test]
+        fn the_sums_of_a_bucket_s_parts_make_its_own(records in vec(any_record(), 1..40)) {
+            let mut book = Book::default();
+            for (signed, record) in records {
+                book.put(signed, record).expect("there is room");
+            }
+            let summary = book.summary();
+            for bucket in 0..64_u8 {
+                let parts = book.sums(&[bucket]).into_iter().fold(0_u64, u64::wrapping_add);
+                prop_assert_eq!(parts, summary[usize::from(bucket)]);
+                let listed = book.list(&[bucket]).count();
+                prop_assert_eq!(book.count(&[bucket], usize::MAX), listed);
+            }
+            prop_assert_eq!(book.sums(&[]), summary);
         }
     }
 }

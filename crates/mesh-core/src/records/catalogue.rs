@@ -35,7 +35,7 @@ impl Records {
         if known == Some(&entry) {
             return;
         }
-        entry.version += u64::from(known.is_some());
+        entry.version = entry.version.saturating_add(u64::from(known.is_some()));
         self.sign(ctx, KeyRole::Node, &Record::Catalogue(entry), Asked::SignOwn);
     }
 
@@ -43,7 +43,7 @@ impl Records {
     pub fn withdraw(&mut self, ctx: &mut Context, content: ContentId) {
         let Some(entry) = self.own_entry(ctx, content).filter(|entry| !entry.withdrawn) else { return };
         let mut entry = entry.clone();
-        entry.version += 1;
+        entry.version = entry.version.saturating_add(1);
         entry.withdrawn = true;
         self.sign(ctx, KeyRole::Node, &Record::Catalogue(entry), Asked::SignOwn);
     }

@@ -149,6 +149,7 @@ impl Records {
         let good = records.into_iter().zip(valid).filter(|(_, valid)| **valid).map(|(signed, _)| signed);
         let news: Vec<Signed> = good.filter(|signed| self.keep(ctx, signed) == Kept::News).collect();
         self.pass_on(ctx, &news, from);
+        news.iter().for_each(|signed| self.on_own_from_elsewhere(ctx, signed));
         let Some(node) = from else { return };
         if let Some(peer) = self.connected.get_mut(&node) {
             peer.had_news |= !news.is_empty() && peer.evening;

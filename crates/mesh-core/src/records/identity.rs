@@ -87,7 +87,7 @@ impl Records {
 
     fn certify(&mut self, ctx: &mut Context, request: UserRequestId, member: MemberId, node: NodeId, name: String) {
         let name_of = RecordName { kind: RecordKind::NodeCertificate, signer: member.0, subject: node.0 };
-        let version = self.book.find(&name_of).map_or(1, |known| known.record.version() + 1);
+        let version = self.book.find(&name_of).map_or(1, |known| known.record.version().saturating_add(1));
         let record = Record::NodeCertificate(NodeCertificate {
             member,
             node,
@@ -134,7 +134,7 @@ impl Records {
             community,
             community_name: name,
             member,
-            version: self.book.find(&name_of).map_or(1, |known| known.record.version() + 1),
+            version: self.book.find(&name_of).map_or(1, |known| known.record.version().saturating_add(1)),
             issued: ctx.unix(),
             expires: UnixMs(0),
             extensions: Extensions::default(),

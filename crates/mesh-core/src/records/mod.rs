@@ -26,7 +26,7 @@ use std::time::Duration;
 use mesh_analytics::EventKind;
 use mesh_proto::port::store::{Row, StoreCommand, Table};
 use mesh_proto::port::{Failure, KeyRole, KeysCommand, KeysInput};
-use mesh_proto::record::{NodeRecord, Record, RecordName, Signed};
+use mesh_proto::record::{NodeRecord, Record, RecordName, Signed, Subject};
 use mesh_proto::record_list::Listed;
 use mesh_proto::{CommandId, ContentId, NodeId, Timestamp, WakeReason};
 
@@ -98,6 +98,9 @@ enum Kept {
 
 /// Changes of our own record wait so long for more.
 const DEBOUNCE: Duration = Duration::from_millis(300);
+/// A record of ours that came from elsewhere is outdone so late: if another node uses a copy of our key, the two must not
+/// fill the network with records that outdo each other.
+const RECLAIM: Duration = Duration::from_secs(30);
 /// Holdings and new rows are gathered so long.
 const BATCH: Duration = Duration::from_millis(200);
 /// A peer that sent so many bad signatures is no longer listened to.
@@ -195,7 +198,7 @@ impl Records {
         if known.is_some_and(|known| known.addresses == self.addresses && known.name == self.config.node_name) {
             return;
         }
-        let version = known.map_or(1, |known| known.version + 1);
+        let version = known.map_or(1, |known| known.version.saturating_add(1));
         let record = Record::Node(NodeRecord {
             node,
             version,
@@ -266,6 +269,24 @@ impl Records {
         self.rows.push(Row { table: Table::Record, key, value: mesh_proto::codec::encode(signed) });
         self.rows_due.get_or_insert(ctx.now.after(BATCH));
         Kept::News
+    }
+
+    /// A record of our own that a peer had and we had not: from a life before the disk was lost, or before the identity
+    /// moved. It says where we were and what we listed then, and beats what we say now until we outdo it.
+    fn on_own_from_elsewhere(&mut self, ctx: &mut Context, signed: &Signed) {
+        match signed.record() {
+            Ok(Record::Node(record)) if record.node == ctx.node => {
+                self.addresses_due.get_or_insert(ctx.now.after(RECLAIM));
+            }
+            Ok(Record::Catalogue(entry)) if signed.signer == ctx.node.0 => {
+                if let Subject::Content(content) = entry.subject
+                    && !self.held.contains(&content)
+                {
+                    self.withdraw(ctx, content);
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Rows that wait to be written; whoever takes them writes them.
