@@ -1,11 +1,11 @@
 //! What a node's brain did, from its journals: replayed, and looked into.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use mesh_node::journal::JournalReader;
-use mesh_proto::port::net::{NetCommand, NetInput};
+use mesh_proto::port::net::{NetCommand, NetInput, ServeState};
 use mesh_proto::port::store::StoreInput;
 use mesh_proto::port::{Input, Output};
 use mesh_proto::{ChunkRange, ChunkSet};
@@ -82,4 +82,39 @@ fn fetch_run(path: &Path) -> FetchRun {
         }
     }
     run
+}
+
+/// The most requests for payload that waited at a node at once, over all its runs.
+///
+/// # Panics
+/// If a journal can't be read.
+#[must_use]
+pub fn requests_at_once(data: &Path) -> usize {
+    all(data).iter().map(|path| requests_in_run(path)).max().unwrap_or(0)
+}
+
+fn requests_in_run(path: &Path) -> usize {
+    let mut reader = JournalReader::open(path).expect("a journal");
+    let (mut open, mut most) = (BTreeSet::new(), 0);
+    while let Some(step) = reader.next_step().expect("a journal") {
+        match step.input {
+            Input::Net(NetInput::SpanRequested { serve, .. }) => drop(open.insert(serve)),
+            Input::Net(NetInput::SpanWithdrawn { serve }) => drop(open.remove(&serve)),
+            Input::Net(NetInput::Granted {
+                serve,
+                state: ServeState::Ended | ServeState::Failed(_) | ServeState::Gone,
+                ..
+            }) => {
+                open.remove(&serve);
+            }
+            _ => {}
+        }
+        for output in step.outputs {
+            if let Output::Net(NetCommand::Refuse { serve, .. }) = output {
+                open.remove(&serve);
+            }
+        }
+        most = most.max(open.len());
+    }
+    most
 }

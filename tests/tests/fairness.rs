@@ -1,11 +1,11 @@
 //! A member with many nodes and many requests gets one member's share of an uplink, and no more.
 //!
-//! Each greedy node fetches as many contents at once as a node works on; each of them keeps several requests open, so
-//! that more than fifty wait at the source per node.
+//! Each greedy node fetches as many contents at once as a node works on; each of them keeps several requests open. The
+//! source's journal says how many waited at once.
 
 use std::time::Duration;
 
-use mesh_tests::{Host, Lan, TestNode, files};
+use mesh_tests::{Host, Lan, TestNode, files, journal};
 use tempfile::TempDir;
 
 const UPLINK_MBIT_PER_S: u32 = 20;
@@ -13,6 +13,8 @@ const GREEDY_NODES: usize = 4;
 const CONTENTS_PER_NODE: usize = 16;
 const GREEDY_FILE_BYTES: u64 = 2 << 20;
 const MODEST_FILE_BYTES: u64 = 10 << 20;
+/// Over all greedy nodes, fifty each.
+const REQUESTS_MIN: usize = GREEDY_NODES * 50;
 const SHARE_MIN: f64 = 0.45;
 const LIMIT: Duration = Duration::from_secs(180);
 
@@ -58,6 +60,10 @@ fn modest_share(lan: &mut Lan, bottleneck: Bottleneck, discipline: &str) -> f64 
     let unfinished = fetches.iter_mut().filter_map(|fetch| fetch.runs().then_some(())).count();
     assert!(unfinished > GREEDY_NODES, "the greedy member had nothing left to ask for: the test shows nothing");
     drop(fetches);
+    source.stop();
+    let requests = journal::requests_at_once(source.data());
+    println!("{requests} requests waited at the source at once");
+    assert!(requests > REQUESTS_MIN, "only {requests} requests waited at once: the test shows nothing");
     source.stop_and_replay();
     share
 }
