@@ -38,8 +38,8 @@ pub fn finish(store: &Arc<Engine>, id: ContentId) -> Result<StoredContent, Failu
     if whole != reception.whole_hash {
         return Err(explain_mismatch(store, &reception, &space, &stored));
     }
-    let identity =
-        complete_files(&*store.disk, &reception, &space).map_err(|error| failure(&reception.partial, &error))?;
+    let identity = complete_files(&*store.disk, &reception.partial, &space)
+        .map_err(|error| failure(&reception.partial, &error))?;
     store.manifests.sync(id).map_err(|error| failure(&reception.partial, &error))?;
     give_name(&*store.disk, &reception.partial, &target)?;
     stored.complete = true;
@@ -91,7 +91,7 @@ fn hash_whole(reception: &Reception, space: &Space) -> io::Result<[u8; 32]> {
 }
 
 /// Makes everything durable under the partial name; of a single file gives its identity.
-fn complete_files(disk: &dyn Disk, reception: &Reception, space: &Space) -> io::Result<Option<Identity>> {
+pub fn complete_files(disk: &dyn Disk, partial: &Path, space: &Space) -> io::Result<Option<Identity>> {
     match space {
         Space::File { file, .. } => {
             file.sync_all()?;
@@ -99,7 +99,7 @@ fn complete_files(disk: &dyn Disk, reception: &Reception, space: &Space) -> io::
         }
         Space::Tree(tree) => {
             complete_tree(disk, tree)?;
-            disk.sync_below(&reception.partial)?;
+            disk.sync_below(partial)?;
             Ok(None)
         }
     }
@@ -144,7 +144,8 @@ fn complete_tree(disk: &dyn Disk, tree: &Tree) -> io::Result<()> {
     Ok(())
 }
 
-fn give_name(disk: &dyn Disk, partial: &Path, target: &Path) -> Result<(), Failure> {
+/// Gives a complete file or folder its final name, unless something stands there.
+pub fn give_name(disk: &dyn Disk, partial: &Path, target: &Path) -> Result<(), Failure> {
     disk.rename_new(partial, target).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => {
             let why = format!(

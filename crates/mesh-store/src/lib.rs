@@ -15,13 +15,14 @@
 //! | `source`, `sink` | the payload's way out and in; both verify every chunk |
 //! | `receive`, `pieces`, `finish` | a reception's begin, what comes besides chunks, its end |
 //! | `checkpoint`, `pace` | what is kept between, and when |
-//! | `verify`, `work` | checking again; carrying out commands |
+//! | `verify`, `copy`, `work` | checking again; a second copy elsewhere; carrying out commands |
 //!
 //! Invariants: no byte leaves or becomes visible unverified; what was answered as done survives a power cut; a partial
 //! file never stands under its final name.
 
 mod checkpoint;
 mod content;
+mod copy;
 mod cut;
 pub mod disk;
 mod engine;

@@ -23,7 +23,8 @@ pub fn failure(path: &Path, error: &std::io::Error) -> Failure {
     if may_pass(error) { Failure::passing(why) } else { Failure::lasting(why) }
 }
 
-fn in_the_way(target: &Path) -> Failure {
+/// Something stands where the content should go.
+pub fn in_the_way(target: &Path) -> Failure {
     Failure::lasting(format!("{} exists already; name another place or move it away", target.display()))
 }
 
@@ -64,7 +65,7 @@ pub fn begin(store: &Arc<Engine>, id: ContentId, root_bytes: &[u8], target: &Pat
 }
 
 /// Makes the partial file or folder, and its name durable.
-fn make_partial(disk: &dyn Disk, partial: &Path, kind: ContentKind) -> std::io::Result<()> {
+pub fn make_partial(disk: &dyn Disk, partial: &Path, kind: ContentKind) -> std::io::Result<()> {
     let above = partial.parent().unwrap_or(Path::new("/"));
     create_folders_durably(disk, above)?;
     match kind {

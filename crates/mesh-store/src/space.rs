@@ -116,6 +116,20 @@ impl Space {
 }
 
 impl Tree {
+    /// The same tree elsewhere, to write.
+    pub fn at(&self, base: &Path) -> Self {
+        let map = TreeMap::new(&self.listing, self.listing_bytes.len() as u64);
+        Self {
+            base: base.to_owned(),
+            listing: self.listing.clone(),
+            listing_bytes: self.listing_bytes.clone(),
+            map,
+            writable: true,
+            disk: self.disk.clone(),
+            open: Mutex::default(),
+        }
+    }
+
     fn listing_part(&self, offset: u64, length: usize) -> io::Result<&[u8]> {
         let start = usize::try_from(offset).map_err(io::Error::other)?;
         self.listing_bytes.get(start..start + length).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())

@@ -38,7 +38,7 @@ struct Lanes {
 impl Lanes {
     fn of(&self, command: &StoreCommand) -> &SyncSender<StoreCommand> {
         match command {
-            StoreCommand::Share { .. } | StoreCommand::Verify { .. } => &self.reading,
+            StoreCommand::Share { .. } | StoreCommand::Verify { .. } | StoreCommand::Copy { .. } => &self.reading,
             StoreCommand::Receive { .. } | StoreCommand::Repair { .. } | StoreCommand::Finish { .. } => &self.receiving,
             _ => &self.short,
         }

@@ -12,7 +12,7 @@ use crate::content::{Record, partial_path};
 use crate::disk::{Identity, Kind};
 use crate::engine::Engine;
 use crate::truth::Entry;
-use crate::{finish, pieces, receive, share, verify};
+use crate::{copy, finish, pieces, receive, share, verify};
 
 /// Progress is told at most so often.
 const PROGRESS_EVERY_NS: i64 = 100_000_000;
@@ -24,6 +24,7 @@ fn long(command: &StoreCommand) -> Option<CommandId> {
         | StoreCommand::Receive { command, .. }
         | StoreCommand::Repair { command, .. }
         | StoreCommand::Finish { command, .. }
+        | StoreCommand::Copy { command, .. }
         | StoreCommand::Verify { command, .. } => Some(*command),
         _ => None,
     }
@@ -50,7 +51,8 @@ pub fn refuse(store: &Engine, command: StoreCommand, failure: Failure) {
         StoreCommand::ReadPage { command, .. } => StoreInput::PageRead { command, bytes: None },
         StoreCommand::Finish { command, .. } => StoreInput::Finished { command, result: Err(failure) },
         StoreCommand::Verify { command, .. } => StoreInput::Verified { command, result: Err(failure) },
-        StoreCommand::Remove { command, .. }
+        StoreCommand::Copy { command, .. }
+        | StoreCommand::Remove { command, .. }
         | StoreCommand::Write { command, .. }
         | StoreCommand::Sweep { command } => StoreInput::Done { command, result: Err(failure) },
         StoreCommand::Usage { command } => StoreInput::Usage { command, usage: DiskUsage::default() },
@@ -117,6 +119,10 @@ fn carry_out(store: &Arc<Engine>, command: StoreCommand) {
         }
         StoreCommand::Finish { command, content } => {
             StoreInput::Finished { command, result: finish::finish(store, content) }
+        }
+        StoreCommand::Copy { command, content, target } => {
+            let mut on_progress = progress(store, command);
+            StoreInput::Done { command, result: copy::copy(store, content, Path::new(&target), &mut on_progress) }
         }
         StoreCommand::Verify { command, content } => {
             StoreInput::Verified { command, result: verify_content(store, command, content) }

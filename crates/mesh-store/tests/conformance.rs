@@ -49,6 +49,7 @@ promises!(
     a_store_is_opened_once,
     an_unchanged_path_is_not_read_again,
     damage_to_a_received_file_is_found_and_repaired,
+    a_second_copy_is_verified_and_complete,
     what_belongs_to_no_content_is_swept,
     pages_of_a_large_manifest_are_found,
     rows_are_kept,
@@ -259,6 +260,28 @@ mod promise {
         copy_all(&two.source, &two.getter, &stored, &again.have);
         two.getter.finish(stored.content).expect("finishes");
         assert_eq!(world.read("copy"), bytes);
+    }
+
+    pub fn a_second_copy_is_verified_and_complete(world: &World) {
+        let bench = world.open("a");
+        world.disk.create_folders(&world.path("tree/deep")).expect("makes");
+        world.write("tree/deep/one", &noise(100_000, 47));
+        world.write("tree/empty", b"");
+        world.disk.set_mode(&world.path("tree/deep/one"), 0o640).expect("sets");
+        let tree = bench.share(&world.path("tree")).expect("shares");
+        bench.copy(tree.content, &world.path("second")).expect("copies");
+        assert_eq!(world.read("second/deep/one"), noise(100_000, 47));
+        assert_eq!(world.read("second/empty"), b"");
+        assert_eq!(world.disk.metadata(&world.path("second/deep/one")).expect("is there").mode, 0o640);
+        let file = bench.share(&world.write("file", &noise(300_000, 53))).expect("shares");
+        let failure = bench.copy(file.content, &world.path("second")).expect_err("in the way");
+        assert!(failure.why.contains("exists already"), "{}", failure.why);
+        bench.copy(file.content, &world.path("third")).expect("copies");
+        assert_eq!(world.read("third"), noise(300_000, 53));
+        world.write("file", &noise(300_000, 59));
+        bench.copy(file.content, &world.path("fourth")).expect_err("it is no longer what was shared");
+        let left = world.disk.list(&world.root).expect("lists");
+        assert!(!left.iter().any(|name| name.contains("fourth")), "{left:?}");
     }
 
     pub fn what_belongs_to_no_content_is_swept(world: &World) {

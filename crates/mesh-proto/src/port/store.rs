@@ -78,7 +78,7 @@ pub enum StoreInput {
         /// What had to be repaired, for people; empty if nothing.
         repairs: Vec<String>,
     },
-    /// A share, receive or verify goes on; at most ten times a second.
+    /// A share, copy or verify goes on; at most ten times a second.
     Progress {
         /// Which command.
         command: CommandId,
@@ -182,7 +182,7 @@ pub enum StoreCommand {
         /// Absolute path.
         path: String,
     },
-    /// Stops a share, receive or verify under way, whose answer then is a failure. Not answered itself.
+    /// Stops a share, copy, receive or verify under way, whose answer then is a failure. Not answered itself.
     Stop {
         /// Which.
         command: CommandId,
@@ -238,6 +238,16 @@ pub enum StoreCommand {
         command: CommandId,
         /// Which.
         content: ContentId,
+    },
+    /// Writes a second copy of a complete content, verified on its way, under a name where nothing stands. The copy is the
+    /// person's: it is not remembered.
+    Copy {
+        /// Answered by [`StoreInput::Done`].
+        command: CommandId,
+        /// Which.
+        content: ContentId,
+        /// Absolute path.
+        target: String,
     },
     /// Forgets a content. Partial files are deleted; complete ones only if asked and never those shared in place.
     Remove {

@@ -182,6 +182,11 @@ impl Bench {
         self.done(|command| StoreCommand::Remove { command, content, delete_files })
     }
 
+    pub fn copy(&self, content: ContentId, target: &Path) -> Result<(), Failure> {
+        let target = target.to_string_lossy().into_owned();
+        self.done(|command| StoreCommand::Copy { command, content, target })
+    }
+
     pub fn sweep(&self) -> Result<(), Failure> {
         self.done(|command| StoreCommand::Sweep { command })
     }
