@@ -4,7 +4,9 @@
 //! |---|---|
 //! | a network of hosts, and how it is cleaned up | [`lan`] |
 //! | its faults: slow, lossy, deaf to multicast, unplugged | [`fault`] |
+//! | what most tests begin with: sources, a file, a getter | [`scene`] |
 //! | a node on a host or on this machine | [`node`] |
+//! | a folder for one test | [`folder`] |
 //! | a running process: its lines, its memory, its end | [`process`] |
 //! | waiting for something, with a deadline | [`wait`] |
 //! | files and trees to share, and comparing them | [`files`] |
@@ -16,6 +18,7 @@
 
 pub mod fault;
 pub mod files;
+pub mod folder;
 pub mod http;
 pub mod journal;
 pub mod json;
@@ -25,9 +28,12 @@ pub mod place;
 pub mod process;
 pub mod program;
 pub mod random;
+pub mod scene;
 pub mod wait;
 
+pub use folder::Folder;
 pub use lan::{Host, Lan};
 pub use node::TestNode;
 pub use place::Place;
 pub use process::{Outcome, Running};
+pub use scene::Scene;

@@ -181,6 +181,17 @@ impl TestNode {
         self.run(&["status"])
     }
 
+    /// What `ls` says of a content; `None` if it is not there.
+    ///
+    /// # Panics
+    /// If the node does not answer.
+    #[must_use]
+    pub fn content(&self, id: &str) -> Option<Value> {
+        let list = self.run(&["ls"]);
+        let contents = list.as_array().cloned().or_else(|| json::find(&list, "contents")?.as_array().cloned());
+        contents.expect("ls gives a list").into_iter().find(|content| content["content_id"] == id)
+    }
+
     /// Its id.
     #[must_use]
     pub fn id(&self) -> String {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::{place, wait};
+use crate::{json, place, wait};
 
 /// Linux counts processor time in these, whatever the kernel's own tick.
 const TICKS_PER_S: f64 = 100.0;
@@ -33,6 +33,21 @@ impl Outcome {
     #[must_use]
     pub fn success(self) -> Self {
         assert_eq!(self.code, Some(0), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Itself, if the process failed with this exit code and what it said holds all of these words.
+    ///
+    /// # Panics
+    /// If it did not.
+    #[track_caller]
+    pub fn refused(self, code: i32, words: &[&str]) -> Self {
+        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        let said = self.all().to_lowercase();
+        assert!(!said.contains("panicked"), "{said}");
+        for word in words {
+            assert!(said.contains(word), "\"{word}\" is not in: {said}");
+        }
         self
     }
 
@@ -69,8 +84,17 @@ impl Running {
     /// # Panics
     /// If it can't be started.
     #[must_use]
-    pub fn start(mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    pub fn start(command: Command) -> Self {
+        Self::start_with_input(command, Stdio::null())
+    }
+
+    /// Starts it with something to read.
+    ///
+    /// # Panics
+    /// If it can't be started.
+    #[must_use]
+    pub fn start_with_input(mut command: Command, input: impl Into<Stdio>) -> Self {
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("starting {command:?} failed: {error}"));
         let stdout = Lines::of(child.stdout.take().expect("stdout is piped"));
         let stderr = Lines::of(child.stderr.take().expect("stderr is piped"));
@@ -96,6 +120,19 @@ impl Running {
         self.wait_for_text(what, limit, |line| serde_json::from_str(line).ok().filter(|value| wanted(value)))
     }
 
+    /// All that it printed so far, as one value of JSON, as soon as it is whole.
+    ///
+    /// # Panics
+    /// If it was not within `limit`, or the process ended without it.
+    pub fn wait_for_json(&mut self, what: &str, limit: Duration) -> Value {
+        wait::until(what, limit, || {
+            let over = !self.runs() && self.stdout.ended();
+            let found = serde_json::from_str(&self.stdout.all().join("\n")).ok();
+            assert!(found.is_some() || !over, "the process ended without: {what}\n{}", self.log());
+            found
+        })
+    }
+
     /// What `wanted` makes of the first line on stdout it makes something of.
     ///
     /// # Panics
@@ -115,6 +152,16 @@ impl Running {
     /// If none came within `limit`, or the process ended without one.
     pub fn wait_for_event(&mut self, name: &str, limit: Duration) -> Value {
         self.wait_for_line(&format!("the event {name}"), limit, |value| value["event"] == name)
+    }
+
+    /// The first event that says that so many bytes of a transfer are here.
+    ///
+    /// # Panics
+    /// If none came within `limit`, or the process ended without one.
+    pub fn wait_for_bytes(&mut self, bytes: u64, limit: Duration) -> Value {
+        self.wait_for_line(&format!("{bytes} bytes of the transfer"), limit, |event| {
+            json::find(event, "done_bytes").and_then(Value::as_u64).is_some_and(|done| done >= bytes)
+        })
     }
 
     /// What it printed so far, as errors and logs.
