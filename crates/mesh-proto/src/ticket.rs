@@ -72,6 +72,8 @@ impl Ticket {
             "name" if value.is_empty() || value.len() > NAME_BYTES_MAX => return Err(wrong()),
             "name" => self.name = Some(value),
             "size" => self.size_bytes = Some(value.parse().map_err(|_| wrong())?),
+            // Every multiaddr begins so; what it says is the network's business.
+            "peer" if !value.starts_with('/') => return Err(wrong()),
             "peer" if value.len() > ADDRESS_BYTES_MAX || self.peers.len() >= ADDRESSES_PER_NODE_MAX => {
                 return Err(wrong());
             }
@@ -169,6 +171,7 @@ mod tests {
         assert!(matches!("mesh:12".parse::<Ticket>(), Err(ParseTicketError::Content(_))));
         assert_eq!(format!("mesh:{id}?size=x").parse::<Ticket>(), Err(ParseTicketError::Value("size".into())));
         assert_eq!(format!("mesh:{id}?name=%zz").parse::<Ticket>(), Err(ParseTicketError::Escape("name".into())));
+        assert_eq!(format!("mesh:{id}?peer=x").parse::<Ticket>(), Err(ParseTicketError::Value("peer".into())));
         assert!(format!("mesh:{id}?from-the-future=1").parse::<Ticket>().is_ok());
     }
 

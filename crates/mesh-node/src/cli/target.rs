@@ -1,5 +1,6 @@
 //! Where a fetched content will lie. A ticket's name is a hint from a stranger: it never leads out of the folder.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use mesh_node::api::outcome::Outcome;
@@ -52,7 +53,16 @@ pub fn choose(ticket: &Ticket, output: Option<&Path>, here: &[ContentView]) -> R
         let message = format!("there is no folder {}", parent.display());
         return Err(Fault::new(Outcome::NotFound, message, "Make it first, or choose another with -o."));
     }
+    probe(parent)?;
     Ok(target)
+}
+
+/// Makes and removes a file: what the system does not permit there is better known before anything is fetched.
+fn probe(folder: &Path) -> Result<(), Fault> {
+    let path = folder.join(format!(".mesh-probe-{}", std::process::id()));
+    let made = File::create_new(&path).map(drop);
+    let probed = made.and_then(|()| std::fs::remove_file(&path));
+    probed.map_err(|error| Fault::from_io(&format!("making a file in {}", folder.display()), &error))
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Fault> {
