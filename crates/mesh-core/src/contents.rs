@@ -48,6 +48,8 @@ pub struct Content {
 pub struct Contents {
     contents: BTreeMap<ContentId, Content>,
     by_key: BTreeMap<[u8; 32], ContentId>,
+    /// How contents under repair were treated and will be again.
+    repairing: BTreeMap<ContentId, Treatment>,
     /// Those that are served for a time only, by when it ends.
     timed: BTreeSet<(UnixMs, ContentId)>,
     revision: u64,
@@ -150,6 +152,22 @@ impl Contents {
         }
         self.by_key.insert(stored.content.discovery_key(), stored.content);
         self.contents.insert(stored.content, Content { stored, treatment, changed: None });
+    }
+
+    /// Keeps how a content is treated while it is repaired.
+    pub fn set_repairing(&mut self, content: ContentId, treatment: Treatment) {
+        self.repairing.insert(content, treatment);
+    }
+
+    /// How a content under repair is treated.
+    #[must_use]
+    pub fn repairing(&self, content: ContentId) -> Option<&Treatment> {
+        self.repairing.get(&content)
+    }
+
+    /// Takes how a content under repair was treated.
+    pub fn take_repairing(&mut self, content: ContentId) -> Option<Treatment> {
+        self.repairing.remove(&content)
     }
 
     /// Contents whose time of being served ended since the last call.

@@ -15,10 +15,12 @@
 //! | [`announce`] | what is announced in the wider lookup |
 //! | [`interest`] | who asked what we hold and is told when that changes |
 //! | [`contents`] | what is here and how it is treated |
+//! | `quota`, `repair` | what may stay on disk, and making good what was damaged there |
 //!
 //! Invariant: the same configuration, seed and inputs give the same outputs, bit for bit.
 
 pub mod announce;
+mod completion;
 pub mod config;
 pub mod contents;
 mod context;
@@ -26,8 +28,11 @@ mod count;
 pub mod interest;
 mod network;
 mod node;
+mod opening;
 pub mod peers;
+mod quota;
 pub mod records;
+mod repair;
 pub mod serve;
 pub mod settings;
 mod show;

@@ -151,6 +151,7 @@ impl Node {
             Message::Uninterested(message) => self.interests.remove(node, message.content),
             Message::PageRequest(request) => self.on_page_request(node, &request),
             Message::PageReply(reply) => {
+                self.transfers.set_room(self.room());
                 self.transfers.on_page_reply(&mut self.ctx, node, &reply);
             }
             Message::DialMe(message) => {

@@ -3,13 +3,13 @@
 //! Read [`Node::handle`] first: it is the list of all that can happen.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use mesh_analytics::Counters;
 use mesh_fair::Discipline;
 use mesh_proto::port::net::LinkClass;
-use mesh_proto::port::store::{DiskUsage, Row, StoreCommand, StoreInput, StoredContent, Table};
-use mesh_proto::port::{Event, Input, KeysInput, NetCommand, Output, UserRequestId};
+use mesh_proto::port::store::{DiskUsage, StoreCommand, StoreInput};
+use mesh_proto::port::view::GcView;
+use mesh_proto::port::{Event, Input, KeysInput, Output, UserRequestId};
 use mesh_proto::{CommandId, ContentId, Machine, NodeId, Timestamp, WakeReason};
 
 use crate::Context;
@@ -32,6 +32,8 @@ pub(crate) enum Pending {
     Share { request: UserRequestId, path: String, treatment: Treatment },
     /// A shared content's row is being written.
     ShareRow { request: UserRequestId, content: ContentId },
+    /// A quota is being written down.
+    Quota { request: UserRequestId, view: GcView },
     /// A removal, dial or other plain request.
     Plain { request: UserRequestId },
     /// A content is hashed again.
@@ -131,71 +133,6 @@ impl Node {
         self.records.on_keys(&mut self.ctx, input);
     }
 
-    /// The store is open: everything kept comes in at once.
-    fn on_opened(&mut self, rows: &[Row], contents: &[StoredContent], repairs: &[String]) {
-        self.opened = true;
-        self.repairs = repairs.to_vec();
-        let by_id: BTreeMap<ContentId, &StoredContent> =
-            contents.iter().map(|stored| (stored.content, stored)).collect();
-        let mut treatments: BTreeMap<ContentId, Treatment> =
-            rows.iter().filter(|row| row.table == Table::Treatment).filter_map(Treatment::from_row).collect();
-        for stored in contents.iter().filter(|stored| stored.complete) {
-            let treatment = treatments.remove(&stored.content);
-            let treatment = treatment.unwrap_or_else(|| Treatment::of_unknown(&stored.path));
-            self.contents.add(stored.clone(), treatment);
-        }
-        for row in rows {
-            match row.table {
-                Table::Record => self.records.load_row(row),
-                Table::Peer => self.peers.load_row(row),
-                Table::Setting => self.load_setting(row),
-                Table::Treatment | Table::Transfer => {}
-            }
-        }
-        let OwnKeys { member, communities } = self.own_keys.clone();
-        let node = self.ctx.node.0;
-        self.records.on_keys_loaded(&mut self.ctx, node, member, &communities);
-        self.settings.apply(&self.ctx, &mut self.serving, &mut self.transfers);
-        let mut around = Around { peers: &mut self.peers, records: &self.records };
-        for row in rows.iter().filter(|row| row.table == Table::Transfer) {
-            let content = <[u8; 32]>::try_from(row.key.as_slice()).ok().map(ContentId);
-            let stored = content.and_then(|content| by_id.get(&content).copied());
-            self.transfers.load_row(&mut self.ctx, row, stored.filter(|stored| !stored.complete), &mut around);
-        }
-        self.list_again();
-        let interval_ms = self.config.ping_interval_ms;
-        self.ctx.net(NetCommand::SetPingInterval { interval_ms });
-        for repair in &self.repairs {
-            let message = format!("the store was repaired: {repair}");
-            self.ctx.report(Event::Warning { message });
-        }
-        self.ask_usage(None);
-        let (node, contents) = (self.ctx.node, self.contents.len() as u64);
-        self.ctx.report(Event::Ready { node, contents });
-        for (request, command) in std::mem::take(&mut self.early) {
-            self.on_user(request, command);
-        }
-    }
-
-    /// Says again what is listed and held: the catalogue entries are kept, the digest is not.
-    fn list_again(&mut self) {
-        let listed: Vec<ContentId> = self.contents.all().map(|content| content.stored.content).collect();
-        for content in listed {
-            self.records.set_holding(&mut self.ctx, content, true);
-        }
-    }
-
-    fn load_setting(&mut self, row: &Row) {
-        match row.key.as_slice() {
-            b"counters" => {
-                if let Ok(counters) = Counters::decode(&row.value) {
-                    self.counters.merge(&counters);
-                }
-            }
-            _ => self.settings.load_row(row),
-        }
-    }
-
     pub(crate) fn ask_usage(&mut self, request: Option<UserRequestId>) {
         let command = self.ctx.command_id();
         if let Some(request) = request {
@@ -285,39 +222,6 @@ impl Node {
         strangers.run(ctx, |ctx, node| {
             !peers.is_needed(ctx.now, node) && !transfers.is_source(node) && !records.is_acquainted(ctx, node)
         });
-    }
-
-    /// A transfer's files are under their final name: keep how they are treated, end the transfer, tell people.
-    fn take_completed(&mut self) {
-        for completed in self.transfers.take_completed() {
-            let content = completed.stored.content;
-            let seed_until = match completed.order.seed_seconds {
-                None => mesh_proto::UnixMs(0),
-                Some(seconds) => self.ctx.unix().after(Duration::from_secs(seconds)),
-            };
-            let treatment = Treatment {
-                name: completed.order.name.clone(),
-                access: completed.order.access.clone(),
-                listed: false,
-                tags: Vec::new(),
-                pinned: false,
-                added: self.ctx.unix(),
-                seed_until,
-                ticket: completed.order.ticket.clone(),
-            };
-            let kept = self.contents.find(content).map(|known| known.treatment.clone());
-            let treatment = kept.filter(|_| completed.repair).unwrap_or(treatment);
-            let command = self.ctx.command_id();
-            let report = Box::new(completed.report);
-            self.pending.insert(command, Pending::Complete { report });
-            let put = vec![treatment.row(content)];
-            let delete = vec![crate::transfer::transfer_key(content)];
-            self.ctx.store(StoreCommand::Write { command, put, delete });
-            self.contents.add(completed.stored, treatment);
-            self.records.set_holding(&mut self.ctx, content, true);
-            self.interests.changed(&self.ctx, content, true);
-            self.collect_over_quota(Some(content));
-        }
     }
 
     /// Contents whose time of seeding is over are no longer offered.

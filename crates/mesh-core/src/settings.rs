@@ -45,12 +45,19 @@ impl Settings {
         }
     }
 
-    /// The rows that keep them.
-    #[must_use]
-    pub fn rows(&self) -> Vec<Row> {
-        let row =
-            |key: &[u8], value: u64| Row { table: Table::Setting, key: key.to_vec(), value: codec::encode(&value) };
-        vec![row(UP, self.up_bytes_per_s), row(DOWN, self.down_bytes_per_s), row(QUOTA, self.quota_bytes)]
+    /// Sets rates, `None` leaving one as it is; the rows that keep what was set. What was not set stays with the
+    /// configuration.
+    pub fn limit(&mut self, up_bytes_per_s: Option<u64>, down_bytes_per_s: Option<u64>) -> Vec<Row> {
+        self.up_bytes_per_s = up_bytes_per_s.unwrap_or(self.up_bytes_per_s);
+        self.down_bytes_per_s = down_bytes_per_s.unwrap_or(self.down_bytes_per_s);
+        let rows = [up_bytes_per_s.map(|rate| row(UP, rate)), down_bytes_per_s.map(|rate| row(DOWN, rate))];
+        rows.into_iter().flatten().collect()
+    }
+
+    /// Sets the quota; the row that keeps it.
+    pub fn set_quota(&mut self, bytes: u64) -> Vec<Row> {
+        self.quota_bytes = bytes;
+        vec![row(QUOTA, bytes)]
     }
 
     /// Puts them in force.
@@ -58,4 +65,8 @@ impl Settings {
         serving.set_limit(ctx.now, self.up_bytes_per_s);
         transfers.set_limit(ctx, self.down_bytes_per_s);
     }
+}
+
+fn row(key: &[u8], value: u64) -> Row {
+    Row { table: Table::Setting, key: key.to_vec(), value: codec::encode(&value) }
 }

@@ -52,10 +52,10 @@ impl Node {
             kind: stored.map_or(mesh_proto::record::ContentKind::File, |stored| stored.kind),
             size_bytes,
             path: transfer.order.target.clone(),
-            state: if transfer.order.paused { "paused" } else { "fetching" }.to_owned(),
+            state: transfer.state_in_list().to_owned(),
             have_bytes: transfer.have_bytes,
             listed: false,
-            pinned: false,
+            pinned: self.contents.repairing(transfer.content).is_some_and(|treatment| treatment.pinned),
             access: transfer.order.access.clone(),
             ticket: transfer.order.ticket.clone(),
         }

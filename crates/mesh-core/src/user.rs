@@ -4,10 +4,10 @@ use mesh_analytics::EventKind;
 use mesh_proto::limits::{NAME_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX};
 use mesh_proto::port::store::{Row, StoreCommand, StoredContent, Table};
 use mesh_proto::port::user::{ErrorKind, UserCommand, UserError, UserReply};
-use mesh_proto::port::view::{GcView, GetView, ShareView};
+use mesh_proto::port::view::{GetView, ShareView};
 use mesh_proto::port::{Event, Failure, UserRequestId};
 use mesh_proto::record::Access;
-use mesh_proto::{ChunkSet, CommandId, ContentId, Ticket, UnixMs};
+use mesh_proto::{CommandId, ContentId, Ticket, UnixMs};
 
 use crate::contents::{Treatment, last_part};
 use crate::node::{Node, Pending};
@@ -30,18 +30,15 @@ impl Node {
             UserCommand::Pin { content, pinned } => self.pin(request, content, pinned).map(|()| None),
             UserCommand::Pause { content } => self.pause(content, true),
             UserCommand::Resume { content } => self.pause(content, false),
-            UserCommand::Cancel { content } => {
-                self.transfers.cancel(&mut self.ctx, content).map(|()| Some(UserReply::Done))
-            }
+            UserCommand::Cancel { content } => self.cancel(content).map(|()| Some(UserReply::Done)),
             UserCommand::Limit { up_bytes_per_s, down_bytes_per_s } => {
-                self.settings.up_bytes_per_s = up_bytes_per_s.unwrap_or(self.settings.up_bytes_per_s);
-                self.settings.down_bytes_per_s = down_bytes_per_s.unwrap_or(self.settings.down_bytes_per_s);
-                self.keep_settings(request);
+                let rows = self.settings.limit(up_bytes_per_s, down_bytes_per_s);
+                self.settings.apply(&self.ctx, &mut self.serving, &mut self.transfers);
+                self.write_for(request, rows);
                 Ok(None)
             }
             UserCommand::Quota { bytes } => {
-                self.settings.quota_bytes = bytes;
-                self.keep_settings(request);
+                self.set_quota(request, bytes);
                 Ok(None)
             }
             UserCommand::Gc => Ok(Some(UserReply::Collected(self.collect()))),
@@ -177,6 +174,11 @@ impl Node {
         }
         let Some(transfer) = self.transfers.find(content) else { return Ok(None) };
         let path = transfer.order.target.clone();
+        if path != target && transfer.is_refused() {
+            // Nothing came of it: it does not stand in the way of another place.
+            self.transfers.forget(&mut self.ctx, content);
+            return Ok(None);
+        }
         if path != target {
             let cure = "wait for it, or `mesh-node cancel` it first";
             return Err(UserError::new(ErrorKind::Exists, format!("this content is being fetched to {path}"), cure));
@@ -189,14 +191,25 @@ impl Node {
         self.transfers.set_paused(&mut self.ctx, content, paused).map(|()| Some(UserReply::Done))
     }
 
-    fn remove(
+    fn cancel(&mut self, content: ContentId) -> Result<(), UserError> {
+        self.transfers.cancel(&mut self.ctx, content)?;
+        if self.contents.take_repairing(content).is_some() {
+            let command = self.ctx.command_id();
+            let delete = vec![(Table::Treatment, content.0.to_vec())];
+            self.ctx.store(StoreCommand::Write { command, put: Vec::new(), delete });
+        }
+        self.interests.changed(&self.ctx, content, true);
+        Ok(())
+    }
+
+    pub(crate) fn remove(
         &mut self,
         request: Option<UserRequestId>,
         content: ContentId,
         delete_files: bool,
     ) -> Result<(), UserError> {
         if self.contents.remove(content).is_none() {
-            self.transfers.cancel(&mut self.ctx, content).map_err(|_| not_here())?;
+            self.cancel(content).map_err(|_| not_here())?;
             if let Some(request) = request {
                 self.ctx.reply(request, UserReply::Done);
             }
@@ -222,110 +235,21 @@ impl Node {
         Ok(())
     }
 
-    fn keep_settings(&mut self, request: UserRequestId) {
-        self.settings.apply(&self.ctx, &mut self.serving, &mut self.transfers);
-        let rows = self.settings.rows();
-        self.write_for(request, rows);
-        self.collect_over_quota(None);
-    }
-
     fn write_for(&mut self, request: UserRequestId, put: Vec<Row>) {
         let command = self.ctx.command_id();
         self.pending.insert(command, Pending::Plain { request });
         self.ctx.store(StoreCommand::Write { command, put, delete: Vec::new() });
     }
 
-    fn collect(&mut self) -> GcView {
-        let view = self.collect_over_quota(None);
-        let command = self.ctx.command_id();
-        self.pending.insert(command, Pending::Quiet);
-        self.ctx.store(StoreCommand::Sweep { command });
-        view
-    }
-
-    /// Removes received, unpinned contents, oldest first, until the quota is met; never `keep`.
-    pub(crate) fn collect_over_quota(&mut self, keep: Option<ContentId>) -> GcView {
-        let mut view = GcView { removed: 0, freed_bytes: 0 };
-        if self.settings.quota_bytes == 0 {
-            return view;
-        }
-        let received = self.contents.all().filter(|content| !content.stored.in_place);
-        let mut total: u64 = received.map(|content| content.stored.total_bytes).sum();
-        let mut loose: Vec<(UnixMs, ContentId, u64)> = self
-            .contents
-            .all()
-            .filter(|content| !content.stored.in_place && !content.treatment.pinned)
-            .map(|content| (content.treatment.added, content.stored.content, content.stored.total_bytes))
-            .filter(|(_, content, _)| Some(*content) != keep)
-            .collect();
-        loose.sort_unstable();
-        for (_, content, bytes) in loose {
-            if total <= self.settings.quota_bytes {
-                break;
-            }
-            if self.remove(None, content, true).is_ok() {
-                self.ctx.count(EventKind::LimitQuota);
-                total -= bytes;
-                view.removed += 1;
-                view.freed_bytes += bytes;
-            }
-        }
-        view
-    }
-
-    fn verify(&mut self, request: UserRequestId, content: ContentId) -> Result<(), UserError> {
-        self.contents.find(content).ok_or_else(not_here)?;
-        let command = self.ctx.command_id();
-        self.pending.insert(command, Pending::Verify { request, content });
-        self.ctx.store(StoreCommand::Verify { command, content });
-        Ok(())
-    }
-
-    /// A content was hashed again: good, or to be repaired from peers if its files are ours.
-    pub(crate) fn on_verified(&mut self, command: CommandId, result: Result<ChunkSet, Failure>) {
-        let Some(Pending::Verify { request, content }) = self.pending.remove(&command) else { return };
-        let good = match result {
-            Err(failure) => return self.reply_failure(request, &failure),
-            Ok(good) => good,
-        };
-        let Some(known) = self.contents.find_mut(content) else { return };
-        let bad = known.stored.chunk_count - good.len().min(known.stored.chunk_count);
-        if bad == 0 {
-            known.changed = None;
-            return self.ctx.reply(request, UserReply::Done);
-        }
-        if known.stored.in_place {
-            let why = format!("{bad} of {} chunks are no longer what was shared", known.stored.chunk_count);
-            self.on_changed(content, why.clone());
-            let cure = "restore the file, or `mesh-node share` it again as it is now";
-            let error = UserError::new(ErrorKind::Mismatch, why, cure);
-            return self.ctx.reply(request, UserReply::Failed(error));
-        }
-        let Some(known) = self.contents.remove(content) else { return };
-        let order = Order {
-            ticket: known.treatment.ticket.clone(),
-            target: known.stored.path.clone(),
-            name: known.treatment.name.clone(),
-            seed_seconds: None,
-            class: Default::default(),
-            priority: 0,
-            access: known.treatment.access.clone(),
-            paused: false,
-            totals: Totals::default(),
-        };
-        let path = known.stored.path;
-        let mut around = Around { peers: &mut self.peers, records: &self.records };
-        self.transfers.repair(&mut self.ctx, content, order, &mut around);
-        self.records.set_holding(&mut self.ctx, content, false);
-        let view = GetView { content_id: content, path, complete: false, report: None };
-        self.ctx.reply(request, UserReply::Getting(view));
-    }
-
     pub(crate) fn on_done(&mut self, command: CommandId, result: &Result<(), Failure>) {
         match (self.pending.remove(&command), result) {
             (Some(Pending::ShareRow { request, content }), Ok(())) => self.reply_shared(request, content),
             (Some(Pending::Plain { request }), Ok(())) => self.ctx.reply(request, UserReply::Done),
-            (Some(Pending::ShareRow { request, .. } | Pending::Plain { request }), Err(failure)) => {
+            (Some(Pending::Quota { request, view }), Ok(())) => self.ctx.reply(request, UserReply::Collected(view)),
+            (
+                Some(Pending::ShareRow { request, .. } | Pending::Plain { request } | Pending::Quota { request, .. }),
+                Err(failure),
+            ) => {
                 self.reply_failure(request, failure);
             }
             (Some(Pending::Stop), result) => self.on_last_write(result),
@@ -356,7 +280,7 @@ impl Node {
     }
 }
 
-fn not_here() -> UserError {
+pub(crate) fn not_here() -> UserError {
     UserError::new(ErrorKind::NotFound, "there is no such content here", "see `mesh-node ls`")
 }
 

@@ -195,7 +195,12 @@ impl Transfers {
                 let request = HaveRequest { content, extensions: Extensions::default() };
                 ctx.send(node, Message::HaveRequest(request));
             }
-            FetchOutcome::Refused(RefuseReason::Changed) => source.holding = Some(Holding::None),
+            FetchOutcome::Refused(RefuseReason::Changed) => {
+                source.holding = Some(Holding::None);
+                if !std::mem::replace(&mut source.changed, true) {
+                    transfer.tell_changed(ctx, node);
+                }
+            }
             FetchOutcome::Refused(RefuseReason::Invalid) => {
                 self.ban(ctx, content, node, "it calls a valid request invalid".to_owned());
             }
@@ -267,6 +272,19 @@ fn choose_span(
 }
 
 impl Transfer {
+    /// A source's file changed since it was shared: people are told, if nobody else has it as it was.
+    fn tell_changed(&mut self, ctx: &mut Context, node: NodeId) {
+        if self.sources.values().any(|source| source.holds_something() && !source.banned) {
+            return;
+        }
+        self.told_waiting = true;
+        let why = format!(
+            "the file was changed at node {} after it was shared; it goes on by itself when a peer has it as it was",
+            node.short()
+        );
+        ctx.report(Event::TransferWaiting { content: self.content, why });
+    }
+
     fn note_bytes(&mut self, now: Timestamp, node: NodeId, command: CommandId, received_bytes: u64) {
         let Some(source) = self.sources.get_mut(&node) else { return };
         let Some(fetch) = source.fetches.get_mut(&command) else { return };

@@ -21,7 +21,7 @@ use std::time::Duration;
 use mesh_fair::TokenBucket;
 use mesh_proto::message::{Have, Holding};
 use mesh_proto::port::Event;
-use mesh_proto::port::store::{Row, StoreInput, StoredContent, Table};
+use mesh_proto::port::store::{StoreInput, StoredContent, Table};
 use mesh_proto::port::view::GetReport;
 use mesh_proto::{CommandId, ContentId, NodeId, PageId, Timestamp, WakeReason};
 
@@ -60,8 +60,6 @@ pub struct Completed {
     pub order: Order,
     /// How it went.
     pub report: GetReport,
-    /// Whether it was a repair.
-    pub repair: bool,
 }
 
 /// All transfers of a node. See the module.
@@ -79,6 +77,16 @@ pub struct Transfers {
     wider_lookup: bool,
     /// Look-ups under way.
     lookups: usize,
+    room: Option<Room>,
+}
+
+/// What received contents may take on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// All of them together.
+    pub quota_bytes: u64,
+    /// What those take that may not be removed.
+    pub pinned_bytes: u64,
 }
 
 /// What transfers look at beside themselves.
@@ -103,13 +111,8 @@ impl Transfers {
             limit_wait: None,
             wider_lookup,
             lookups: 0,
+            room: None,
         }
-    }
-
-    /// Takes up a transfer kept from an earlier run.
-    pub fn load_row(&mut self, ctx: &mut Context, row: &Row, stored: Option<&StoredContent>, around: &mut Around<'_>) {
-        let Some((content, order)) = Order::from_row(row) else { return };
-        self.begin(ctx, content, order, stored, around);
     }
 
     /// One transfer.
@@ -192,7 +195,7 @@ impl Transfers {
         let source = transfer.sources.entry(node).or_default();
         source.holding = Some(have.holding.clone());
         if !matches!(have.holding, Holding::None) {
-            source.denied = false;
+            (source.denied, source.changed) = (false, false);
             transfer.order.access = have.access.clone();
         }
         true
@@ -212,6 +215,11 @@ impl Transfers {
     pub fn set_limit(&mut self, ctx: &Context, bytes_per_s: u64) {
         self.limit = (bytes_per_s > 0).then(|| crate::serve::bucket(ctx.now, bytes_per_s));
         self.limit_wait = None;
+    }
+
+    /// Says what may be received at most; `None` = no limit.
+    pub fn set_room(&mut self, room: Option<Room>) {
+        self.room = room;
     }
 
     /// Works on every transfer.

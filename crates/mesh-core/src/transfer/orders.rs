@@ -2,9 +2,9 @@
 
 use mesh_analytics::EventKind;
 use mesh_proto::address::node_of;
-use mesh_proto::port::NetCommand;
 use mesh_proto::port::store::{Row, StoreCommand, StoredContent};
 use mesh_proto::port::user::{ErrorKind, UserError};
+use mesh_proto::port::{Event, NetCommand};
 use mesh_proto::{ContentId, Ticket, Timestamp};
 
 use super::state::{Order, Phase, Transfer};
@@ -38,7 +38,9 @@ impl Transfers {
     pub fn save(&mut self, ctx: &mut Context, content: ContentId) {
         let Some(transfer) = self.transfers.get_mut(&content) else { return };
         transfer.saved = ctx.now;
-        let row = transfer.order.row(content);
+        let mut order = transfer.order.clone();
+        order.totals.elapsed_ms = transfer.elapsed_ms(ctx.now);
+        let row = order.row(content);
         let command = self.expect(ctx, content, Purpose::Save);
         ctx.store(StoreCommand::Write { command, put: vec![row], delete: Vec::new() });
     }
@@ -76,17 +78,22 @@ impl Transfers {
     /// If there is no such transfer.
     pub fn set_paused(&mut self, ctx: &mut Context, content: ContentId, paused: bool) -> Result<(), UserError> {
         let transfer = self.transfers.get_mut(&content).ok_or_else(not_fetching)?;
+        // Time spent paused is not time spent fetching.
+        transfer.order.totals.elapsed_ms = transfer.elapsed_ms(ctx.now);
+        transfer.begun = ctx.now;
+        let changes = transfer.order.paused != paused;
         transfer.order.paused = paused;
         if paused {
-            transfer.order.totals.elapsed_ms = transfer.elapsed_ms(ctx.now);
             for fetch in transfer.sources.values().flat_map(|source| source.fetches.keys()) {
                 ctx.net(NetCommand::CancelFetch { fetch: *fetch });
             }
         } else if let Phase::Failed(_) | Phase::Blocked { .. } = transfer.phase {
             self.restart(ctx, content);
         }
-        if let Some(transfer) = self.transfers.get_mut(&content) {
-            transfer.begun = ctx.now;
+        if changes && let Some(transfer) = self.transfers.get_mut(&content) {
+            // Whoever watches is told at once: of a paused transfer nothing else will come.
+            transfer.told = Timestamp::ZERO;
+            self.tell(ctx, content);
         }
         self.save(ctx, content);
         Ok(())
@@ -117,9 +124,23 @@ impl Transfers {
         }
         let command = ctx.command_id();
         ctx.store(StoreCommand::Remove { command, content, delete_files: true });
+        self.delete_row(ctx, content);
+        let cure = "the same `get` begins anew";
+        let error = UserError::new(ErrorKind::Unavailable, "the transfer was cancelled", cure);
+        ctx.report(Event::TransferFailed { content, error });
+        Ok(())
+    }
+
+    /// Forgets a transfer of which nothing was kept.
+    pub fn forget(&mut self, ctx: &mut Context, content: ContentId) {
+        if self.transfers.remove(&content).is_some() {
+            self.delete_row(ctx, content);
+        }
+    }
+
+    fn delete_row(&self, ctx: &mut Context, content: ContentId) {
         let command = ctx.command_id();
         ctx.store(StoreCommand::Write { command, put: Vec::new(), delete: vec![transfer_key(content)] });
-        Ok(())
     }
 
     /// Peers that a transfer's ticket names.

@@ -56,6 +56,8 @@ pub struct Source {
     pub banned: bool,
     /// It refused because we may not have the content.
     pub denied: bool,
+    /// It refused because its file changed since it was shared.
+    pub changed: bool,
     /// Content bytes received from it and verified.
     pub verified_bytes: u64,
     /// Bytes received from it and thrown away.

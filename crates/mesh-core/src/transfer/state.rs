@@ -1,6 +1,7 @@
 //! One transfer: what is known and here of a content that is being fetched, and what it tells people of itself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use bincode::{Decode, Encode};
 use mesh_chunk::Layout;
@@ -214,6 +215,12 @@ impl Transfer {
         !self.order.paused && !matches!(self.phase, Phase::Failed(_))
     }
 
+    /// Whether it failed before anything of it was kept.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        matches!(self.phase, Phase::Failed(_)) && self.stored.is_none() && !self.repair
+    }
+
     /// Takes chunks as verified and written.
     pub fn add_verified(&mut self, chunks: ChunkRange) {
         if chunks.count == 0 {
@@ -252,8 +259,19 @@ impl Transfer {
     /// Milliseconds worked on it, earlier runs included.
     #[must_use]
     pub fn elapsed_ms(&self, now: Timestamp) -> u64 {
-        let passed = u64::try_from(now.since(self.begun).as_millis()).unwrap_or(u64::MAX);
+        let working = if self.order.paused { Duration::ZERO } else { now.since(self.begun) };
+        let passed = u64::try_from(working.as_millis()).unwrap_or(u64::MAX);
         self.order.totals.elapsed_ms.saturating_add(passed)
+    }
+
+    /// Its state in one word, as a list of contents shows it.
+    #[must_use]
+    pub fn state_in_list(&self) -> &'static str {
+        match self.phase {
+            _ if self.order.paused => "paused",
+            Phase::Failed(_) => "failed",
+            _ => "fetching",
+        }
     }
 
     /// How it stands, for people.

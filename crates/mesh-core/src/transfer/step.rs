@@ -9,10 +9,10 @@ use mesh_proto::message::{Find, HaveRequest, Message, Uninterested};
 use mesh_proto::port::store::{Received, StoreCommand, StoredContent};
 use mesh_proto::port::user::{ErrorKind, UserError};
 use mesh_proto::port::{Event, Failure};
-use mesh_proto::{ChunkSet, ContentId, NodeId, PageId};
+use mesh_proto::{ByteCount, ChunkSet, ContentId, NodeId, PageId};
 
 use super::state::{Phase, Transfer};
-use super::{Around, Completed, Purpose, Transfers};
+use super::{Around, Completed, Purpose, Room, Transfers};
 use crate::Context;
 
 /// The store is asked again after it could not go on.
@@ -21,6 +21,21 @@ const BLOCKED_RETRY: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_secs(20);
 /// How often totals are written down while fetching.
 const SAVE_EVERY: Duration = Duration::from_secs(10);
+
+impl Room {
+    /// Why a content of this size is not even begun: it would not fit if everything that may go were gone.
+    fn refusal(&self, total_bytes: u64) -> Option<UserError> {
+        if total_bytes <= self.quota_bytes.saturating_sub(self.pinned_bytes) {
+            return None;
+        }
+        let (total, quota, pinned) =
+            (ByteCount(total_bytes), ByteCount(self.quota_bytes), ByteCount(self.pinned_bytes));
+        let message = format!("this content has {total}; of the quota of {quota} what is pinned takes {pinned}");
+        let cure =
+            "raise it with `mesh-node quota`, or unpin something, then `mesh-node resume` (or the same `get` again)";
+        Some(UserError::new(ErrorKind::NoSpace, message, cure))
+    }
+}
 
 impl Transfers {
     /// Does what one transfer needs next.
@@ -106,9 +121,16 @@ impl Transfers {
         if transfer.phase != Phase::Locating {
             return;
         }
-        if let Err(error) = Root::decode(&bytes, &content) {
-            let why = format!("the manifest root it sent is wrong: {error}");
-            self.ban(ctx, content, node, why);
+        let root = match Root::decode(&bytes, &content) {
+            Err(error) => {
+                let why = format!("the manifest root it sent is wrong: {error}");
+                self.ban(ctx, content, node, why);
+                return;
+            }
+            Ok(root) => root,
+        };
+        if let Some(error) = self.room.and_then(|room| room.refusal(root.total_bytes)) {
+            self.fail(ctx, content, error);
             return;
         }
         transfer.phase = Phase::Preparing;
@@ -120,6 +142,13 @@ impl Transfers {
     pub(super) fn on_receiving(&mut self, ctx: &mut Context, content: ContentId, result: &Result<Received, Failure>) {
         let Some(transfer) = self.transfers.get_mut(&content) else { return };
         match result {
+            Err(failure) if transfer.repair && transfer.stored.is_none() && !failure.may_pass => {
+                // Nothing is left to repair, as when the file is gone: it is fetched anew. Whatever lies there stays.
+                transfer.repair = false;
+                transfer.phase = Phase::Locating;
+                let command = ctx.command_id();
+                ctx.store(StoreCommand::Remove { command, content, delete_files: false });
+            }
             Err(failure) => self.on_store_failure(ctx, content, failure),
             Ok(received) => {
                 transfer.phase = Phase::Fetching;
@@ -228,6 +257,6 @@ impl Transfers {
         }
         ctx.count(EventKind::TransferFinished);
         let report = transfer.report(ctx.now, &stored);
-        self.completed.push(Completed { stored, order: transfer.order, report, repair: transfer.repair });
+        self.completed.push(Completed { stored, order: transfer.order, report });
     }
 }

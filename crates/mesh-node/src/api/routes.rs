@@ -218,7 +218,7 @@ pub const ROUTES: &[Route] = &[
         "/v1/quota",
         "quota",
         "Limits what received contents take.",
-        asks("quota", "done"),
+        asks("quota", "collected"),
         &[body("bytes", Kind::Integer, Missing::Refused, "Bytes; 0 = no limit.")],
     ),
     route(Method::Post, "/v1/gc", "gc", "Collects what is over the quota, and strays.", asks("gc", "collected"), &[]),

@@ -219,7 +219,11 @@ impl Follower<'_> {
                 UserReply::Getting(view) => Ok(view.complete.then(|| ended(view))),
                 _ => Err(Fault::unexpected()),
             },
-            _ => Ok(None),
+            Some(_) => Ok(None),
+            // Its event was lost: somebody cancelled or removed it.
+            None => {
+                Err(Fault::new(Outcome::Unavailable, "the transfer was cancelled", "The same command begins anew."))
+            }
         }
     }
 

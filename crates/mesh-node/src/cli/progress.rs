@@ -53,6 +53,9 @@ impl Progress {
         if let Some(left_ms) = view.left_ms {
             text.push_str(&format!("  {} left", duration(left_ms)));
         }
+        if view.state == "paused" {
+            text.push_str("  paused: mesh-node resume goes on");
+        }
         if !view.waiting_for.is_empty() {
             text.push_str(&format!("  waits for {}", printable(&view.waiting_for)));
         }

@@ -25,7 +25,14 @@ use super::{Context, output, show};
 pub async fn run(context: &Context, args: ShareArgs) -> Result<(), Fault> {
     let path = if args.path == Path::new("-") { from_stdin(context, &args).await? } else { existing(&args.path)? };
     let session = Session::open(&context.data, &args.node.overrides(), Stay::Long).await?;
-    let result = share(context, &session, args, path).await;
+    let mut events = match session.events().await {
+        Ok(events) => events,
+        Err(fault) => {
+            session.close().await;
+            return Err(fault);
+        }
+    };
+    let result = share(context, &session, args, path, &mut events).await;
     let seeds = session.is_own() && result.is_ok();
     if seeds {
         if !context.quiet {
@@ -34,6 +41,7 @@ pub async fn run(context: &Context, args: ShareArgs) -> Result<(), Fault> {
         tokio::select! {
             () = context.interrupt.wait() => {}
             () = session.stop_asked() => {}
+            () = warn(&mut events) => {}
         }
         if !context.quiet {
             output::tell("stopping; what is shared is remembered, and mesh-node up serves it again");
@@ -45,8 +53,13 @@ pub async fn run(context: &Context, args: ShareArgs) -> Result<(), Fault> {
     result
 }
 
-async fn share(context: &Context, session: &Session, args: ShareArgs, path: String) -> Result<(), Fault> {
-    let mut events = session.events().await?;
+async fn share(
+    context: &Context,
+    session: &Session,
+    args: ShareArgs,
+    path: String,
+    events: &mut Events,
+) -> Result<(), Fault> {
     let mut progress = Progress::new(context, false);
     let command = UserCommand::Share {
         path: path.clone(),
@@ -57,7 +70,7 @@ async fn share(context: &Context, session: &Session, args: ShareArgs, path: Stri
     };
     let reply = tokio::select! {
         reply = session.ask_until(command, &context.interrupt, "Nothing was shared.") => reply,
-        () = watch(&mut events, &mut progress, &path) => Err(Fault::unexpected()),
+        () = watch(events, &mut progress, &path) => Err(Fault::unexpected()),
     };
     progress.end();
     match reply? {
@@ -85,6 +98,22 @@ async fn watch(events: &mut Events, progress: &mut Progress, path: &str) {
                 progress.reading(done_bytes, total_bytes);
             }
             Event::Warning { message } => progress.note(&format!("warning: {}", output::printable(&message))),
+            _ => {}
+        }
+    }
+    std::future::pending().await
+}
+
+/// Says what a person should look at while something is seeded; never ends by itself.
+async fn warn(events: &mut Events) {
+    while let Some(event) = events.next().await {
+        match event {
+            Event::ContentChanged { content, why } => output::tell(&format!(
+                "warning: {} is no longer given: {}\n  → Restore the file, or share it again as it is now.",
+                content.short(),
+                output::printable(&why)
+            )),
+            Event::Warning { message } => output::tell(&format!("warning: {}", output::printable(&message))),
             _ => {}
         }
     }

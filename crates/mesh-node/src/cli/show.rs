@@ -17,7 +17,11 @@ pub fn reply(asked: &UserCommand, reply: &UserReply) -> String {
     match reply {
         UserReply::Done => done(asked).to_owned(),
         UserReply::Shared(view) => share(view),
-        UserReply::Getting(view) => format!("{} → {}", view.content_id.short(), view.path),
+        UserReply::Getting(view) if matches!(asked, UserCommand::Verify { .. }) => format!(
+            "damaged: what is bad is fetched again; until then {} is not there\nmesh-node ls shows how far it is",
+            printable(&view.path)
+        ),
+        UserReply::Getting(view) => format!("{} → {}", view.content_id.short(), printable(&view.path)),
         UserReply::Contents(contents) => list(contents),
         UserReply::Catalogue(entries) => catalogue(entries),
         UserReply::Collected(view) => format!("{} contents removed, {} freed", view.removed, size(view.freed_bytes)),
@@ -42,7 +46,7 @@ fn done(asked: &UserCommand) -> &'static str {
         UserCommand::Pause { .. } => "paused",
         UserCommand::Resume { .. } => "resumed",
         UserCommand::Cancel { .. } => "cancelled",
-        UserCommand::Verify { .. } => "verified: all of it is as it should be, or is being fetched again",
+        UserCommand::Verify { .. } => "verified: all of it is as it should be",
         _ => "done",
     }
 }

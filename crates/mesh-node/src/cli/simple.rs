@@ -43,9 +43,13 @@ pub async fn run(context: &Context, command: Command) -> Result<(), Fault> {
         result = question_and_answer(context, &session, &command) => result,
         () = context.interrupt.wait() => Err(Fault::interrupted("")),
     };
+    let own = session.is_own();
     session.close().await;
     let (asked, reply) = result?;
-    let text = show::reply(&asked, &reply);
+    let mut text = show::reply(&asked, &reply);
+    if own && let (UserCommand::Verify { .. }, UserReply::Getting(_)) = (&asked, &reply) {
+        text.push_str("\nno node runs here that could do it: mesh-node up does");
+    }
     match context.json {
         true => output::say(&format!("{:#}", answer_of(reply)?.view)),
         false if context.quiet && matches!(reply, UserReply::Done) => {}
@@ -85,10 +89,14 @@ async fn wait_for_peers(context: &Context, session: &Session, asked: &UserComman
     let deadline = Instant::now() + PEERS_TIMEOUT;
     while Instant::now() < deadline {
         tokio::time::sleep(POLL_DELAY).await;
-        let enough = match session.ask(asked.clone()).await? {
-            UserReply::Catalogue(entries) => !entries.is_empty(),
-            UserReply::Peers(peers) => peers.iter().any(|peer| peer.connected),
-            UserReply::Topology(topology) => !topology.links.is_empty(),
+        let enough = match asked {
+            // Only what changes nothing may be asked again and again.
+            UserCommand::Browse | UserCommand::Search { .. } => {
+                matches!(session.ask(asked.clone()).await?, UserReply::Catalogue(entries) if !entries.is_empty())
+            }
+            UserCommand::Topology => {
+                matches!(session.ask(asked.clone()).await?, UserReply::Topology(topology) if !topology.links.is_empty())
+            }
             _ => connected(session).await?,
         };
         if enough {

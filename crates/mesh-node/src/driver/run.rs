@@ -251,6 +251,7 @@ impl Driver {
                 if matches!(event, Event::Ready { .. }) {
                     self.published.progress.send_modify(|progress| progress.ready = true);
                 }
+                log_event(&event);
                 // Fails only when nobody listens.
                 let _ = self.published.events.send(event);
             }
@@ -326,6 +327,21 @@ impl Driver {
                 Some(input) = self.inputs.store.recv() => self.feed(Input::Store(input)),
             }
         }
+    }
+}
+
+/// What somebody should look at also stands in the log; paths and names only where they were asked for.
+fn log_event(event: &Event) {
+    match event {
+        Event::ContentChanged { content, why } => {
+            tracing::warn!(content = content.short(), "a shared file was changed and is no longer given");
+            tracing::debug!(content = content.short(), why, "changed");
+        }
+        Event::TransferFailed { content, error } => {
+            tracing::warn!(content = content.short(), kind = ?error.kind, "a transfer can't go on by itself");
+            tracing::debug!(content = content.short(), error = error.message, "failed");
+        }
+        _ => {}
     }
 }
 
