@@ -54,7 +54,7 @@ pub enum KeysError {
         line: usize,
     },
     /// There is another identity already.
-    #[error("{path} holds another identity; import with replacement if that one should be put aside")]
+    #[error("{path} holds another identity")]
     Exists {
         /// Its folder.
         path: PathBuf,

@@ -15,16 +15,16 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return cli::usage(&error),
     };
+    let telling = cli::Telling::of(&cli);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return cli::fail(cli.global.json, &cli::fault::Fault::from_io("starting the runtime", &error)),
+        Err(error) => return cli::fail(telling, &cli::fault::Fault::from_io("starting the runtime", &error)),
     };
-    let json = cli.global.json;
     let result = runtime.block_on(cli::run(cli));
     // A thread that waits for standard input must not keep the process.
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(fault) => cli::fail(json, &fault),
+        Err(fault) => cli::fail(telling, &fault),
     }
 }

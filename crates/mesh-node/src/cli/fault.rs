@@ -70,6 +70,14 @@ impl Fault {
         json!({ "error": error })
     }
 
+    /// For programs that read line by line what happens.
+    #[must_use]
+    pub fn to_event(&self) -> Value {
+        let mut event = self.to_json();
+        event["event"] = json!("error");
+        event
+    }
+
     /// From an error with its causes; the outcome is told by a failure of the system among them.
     fn from_chain(error: &(dyn Error + 'static), otherwise: Outcome) -> Self {
         let mut message = error.to_string();
@@ -148,7 +156,9 @@ impl From<StartError> for Fault {
 impl From<FolderError> for Fault {
     fn from(error: FolderError) -> Self {
         match error {
-            FolderError::InUse { .. } => Self::new(Outcome::InUse, error.to_string(), ""),
+            FolderError::InUse { .. } => {
+                Self::new(Outcome::InUse, error.to_string(), "Stop that node first: this can't be done while it runs.")
+            }
             _ => Self::from_chain(&error, Outcome::Internal),
         }
     }
@@ -161,7 +171,13 @@ impl From<KeysError> for Fault {
             KeysError::NotAKey { .. } | KeysError::NotAnIdentity { .. } => Outcome::Usage,
             _ => Outcome::Internal,
         };
-        Self::from_chain(&error, outcome)
+        let cure = match error {
+            KeysError::Exists { .. } => Some("With --replace the identity that is here is put aside beside it."),
+            KeysError::NotAnIdentity { .. } => Some("Give a file that mesh-node identity export made, whole."),
+            _ => None,
+        };
+        let fault = Self::from_chain(&error, outcome);
+        Self { cure: cure.map_or(fault.cure, ToOwned::to_owned), ..fault }
     }
 }
 

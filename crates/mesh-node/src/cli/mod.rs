@@ -93,11 +93,36 @@ pub async fn run(cli: Cli) -> Result<(), Fault> {
     }
 }
 
+/// How a failure is told beside the text for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Telling {
+    /// Not at all.
+    Text,
+    /// As JSON.
+    Json,
+    /// As the last of several lines of JSON.
+    Lines,
+}
+
+impl Telling {
+    /// What a command line asks for.
+    #[must_use]
+    pub fn of(cli: &Cli) -> Self {
+        match &cli.command {
+            Command::Get(args) if args.events => Self::Lines,
+            _ if cli.global.json => Self::Json,
+            _ => Self::Text,
+        }
+    }
+}
+
 /// Says why a command failed and how the process ends.
 #[must_use]
-pub fn fail(json: bool, fault: &Fault) -> ExitCode {
-    if json {
-        output::say(&format!("{:#}", fault.to_json()));
+pub fn fail(telling: Telling, fault: &Fault) -> ExitCode {
+    match telling {
+        Telling::Text => {}
+        Telling::Json => output::say(&format!("{:#}", fault.to_json())),
+        Telling::Lines => output::say(&fault.to_event().to_string()),
     }
     output::tell(&fault.to_text());
     ExitCode::from(fault.outcome.meaning().exit_code)
