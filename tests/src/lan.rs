@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::node::TestNode;
-use crate::place::{Place, system, try_system};
+use crate::place::{Place, is_root, system, try_system};
 
 const PREFIX: &str = "mesh-test";
 
@@ -149,9 +149,7 @@ fn skip(reason: &str) -> Option<Lan> {
 
 /// What a network needs and this process has not.
 fn lacking() -> Option<String> {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let user = status.lines().find_map(|line| line.strip_prefix("Uid:")).and_then(|ids| ids.split_whitespace().nth(1));
-    if user != Some("0") {
+    if !is_root() {
         return Some("network namespaces need root".to_owned());
     }
     let path = env::var_os("PATH").unwrap_or_default();

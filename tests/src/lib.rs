@@ -6,7 +6,7 @@
 //! | its faults: slow, lossy, deaf to multicast, unplugged | [`fault`] |
 //! | what most tests begin with: sources, a file, a getter | [`scene`] |
 //! | a node on a host or on this machine | [`node`] |
-//! | a folder for one test | [`folder`] |
+//! | a folder for one test, a small disk to fill | [`folder`], [`small_disk`] |
 //! | a running process: its lines, its memory, its end | [`process`] |
 //! | waiting for something, with a deadline | [`wait`] |
 //! | files and trees to share, and comparing them | [`files`] |
@@ -29,6 +29,7 @@ pub mod process;
 pub mod program;
 pub mod random;
 pub mod scene;
+pub mod small_disk;
 pub mod wait;
 
 pub use folder::Folder;
@@ -37,3 +38,4 @@ pub use node::TestNode;
 pub use place::Place;
 pub use process::{Outcome, Running};
 pub use scene::Scene;
+pub use small_disk::SmallDisk;

@@ -1,6 +1,7 @@
 //! A node under test: a data folder, a place, and the process that runs on them.
 
 use std::fs;
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -31,13 +32,22 @@ impl TestNode {
     #[must_use]
     pub fn new(place: Place, data: &Path) -> Self {
         fs::create_dir_all(data).expect("the data folder can be made");
+        if let Place::User(user) = place {
+            chown(data, Some(user), Some(user)).expect("root may give a folder away");
+        }
         Self { place, data: data.to_owned(), options: Vec::new(), variables: Vec::new(), up: None }
     }
 
     /// A node on this machine that listens on the loopback interface only and finds nobody by itself.
     #[must_use]
     pub fn on_loopback(data: &Path) -> Self {
-        Self::new(Place::Here, data).with_options(&["--listen", "/ip4/127.0.0.1/tcp/0", "--no-mdns"])
+        Self::new(Place::Here, data).loopback_only()
+    }
+
+    /// Listens on the loopback interface only and finds nobody by itself.
+    #[must_use]
+    pub fn loopback_only(self) -> Self {
+        self.with_options(&["--listen", "/ip4/127.0.0.1/tcp/0", "--no-mdns"])
     }
 
     /// Adds options for every process that runs a node on this data folder.

@@ -1,8 +1,11 @@
-//! Where a process runs: on this machine as it is, or on a host of a test network.
+//! Where a process runs: on this machine as it is or for another user, or on a host of a test network.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io;
 use std::process::{Command, Output, Stdio};
+
+use crate::program;
 
 /// A place for processes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,16 +14,47 @@ pub enum Place {
     Here,
     /// A network namespace.
     Namespace(String),
+    /// This machine as it is, for a user by number who owns nothing here.
+    User(u32),
+}
+
+/// A user nobody is.
+const STRANGER: u32 = 54_321;
+
+/// Whether this process may do anything.
+#[must_use]
+pub fn is_root() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let user = status.lines().find_map(|line| line.strip_prefix("Uid:")).and_then(|ids| ids.split_whitespace().nth(1));
+    user == Some("0")
 }
 
 impl Place {
-    /// A command that will run there. Its process id is that of the program: `ip netns exec` becomes it.
+    /// This machine for a user whom permissions stop; `None`, with the reason printed, if there can't be one.
+    #[must_use]
+    pub fn stranger() -> Option<Self> {
+        let place = Self::User(STRANGER);
+        let mut probe = place.command(program::path());
+        let runs = probe.arg("--version").output().is_ok_and(|output| output.status.success());
+        if !is_root() || !runs {
+            eprintln!("SKIPPED: running the program as another user needs root, setpriv, and a program he may run");
+            return None;
+        }
+        Some(place)
+    }
+
+    /// A command that will run there. Its process id is that of the program: `ip netns exec` and `setpriv` become it.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         match self {
             Self::Here => Command::new(program),
             Self::Namespace(name) => {
                 let mut command = Command::new("ip");
                 command.args(["netns", "exec", name]).arg(program);
+                command
+            }
+            Self::User(user) => {
+                let mut command = Command::new("setpriv");
+                command.args([format!("--reuid={user}"), format!("--regid={user}")]).arg("--clear-groups").arg(program);
                 command
             }
         }

@@ -6,9 +6,9 @@ mod world;
 use std::time::Duration;
 
 use mesh_proto::bulk::TrafficClass;
-use mesh_proto::port::Event;
 use mesh_proto::port::user::{ErrorKind, UserCommand, UserReply};
 use mesh_proto::port::view::{GetReport, ShareView};
+use mesh_proto::port::{Event, Failure};
 use mesh_proto::record::Access;
 use world::World;
 
@@ -255,4 +255,35 @@ fn an_idle_node_sleeps() {
     world.run_until(Duration::from_secs(600), |_| false);
     let per_second = (world.wakes - before) as f64 / 600.0 / 3.0;
     assert!(per_second < 0.5, "{per_second:.2} wake-ups a second and node");
+}
+
+#[test]
+fn a_store_that_can_t_go_on_is_tried_again_and_told_of_once() {
+    let mut world = World::new();
+    let source = world.add(20 * MBIT, &[]);
+    let getter = world.add(20 * MBIT, &[]);
+    let shared = share(&mut world, source, "/data/file-50");
+    assert!(matches!(world.reply(getter, get_command(&shared.ticket)), UserReply::Getting(_)));
+    for _ in 0..4 {
+        world.hosts[getter].store.finish_failure = Some(Failure::passing("no space left"));
+        world.run_until(Duration::from_secs(8), |_| false);
+    }
+    let waiting = world.seen(getter, |event| matches!(event, Event::TransferWaiting { .. }).then_some(()));
+    assert_eq!(waiting.len(), 1);
+    world.hosts[getter].store.finish_failure = None;
+    assert!(world.run_until(Duration::from_secs(15), |world| report_of(world, getter).is_some()));
+}
+
+#[test]
+fn a_cancelled_transfer_tells_who_waits_for_it() {
+    let mut world = World::new();
+    let getter = world.add(MBIT, &[]);
+    let content = mesh_proto::ContentId([3; 32]);
+    assert!(matches!(world.reply(getter, get_command(&format!("mesh:{content}"))), UserReply::Getting(_)));
+    assert!(matches!(world.reply(getter, UserCommand::Cancel { content }), UserReply::Done));
+    let failed = world.seen(getter, |event| match event {
+        Event::TransferFailed { error, .. } => Some(error.message.clone()),
+        _ => None,
+    });
+    assert_eq!(failed, ["the transfer was cancelled"]);
 }

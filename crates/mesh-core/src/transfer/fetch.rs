@@ -99,7 +99,15 @@ impl Transfers {
         let stall_ms_max = source.stall_ms();
         source.fetches.insert(
             command,
-            Fetch { chunks, skip_bytes, payload_bytes, received_bytes: 0, asked: ctx.now, cancelled: false },
+            Fetch {
+                chunks,
+                skip_bytes,
+                payload_bytes,
+                received_bytes: 0,
+                asked: ctx.now,
+                cancelled: false,
+                stale: false,
+            },
         );
         let request = SpanRequest {
             request: 0,
@@ -223,6 +231,7 @@ impl Transfers {
                 ctx.count(EventKind::LimitDisk);
                 self.on_store_failure(ctx, content, &Failure::passing(format!("no space left on the disk for {path}")));
             }
+            FetchOutcome::Sink(SinkError::NotOpen) if fetch.stale => {}
             FetchOutcome::Sink(SinkError::NotOpen) => source.back_off(ctx.now),
             FetchOutcome::Sink(error) => {
                 self.on_store_failure(ctx, content, &Failure::passing(error.to_string()));
@@ -301,10 +310,12 @@ impl Transfer {
         let layout_bytes = self.layout.as_ref().and_then(|layout| layout.bytes_of(verified)).unwrap_or(0);
         let skipped = if verified.count > 0 { u64::from(fetch.skip_bytes) } else { 0 };
         let useful = layout_bytes.saturating_sub(skipped);
-        self.add_verified(verified);
-        self.open.insert(rest);
         let mut aside_fresh = 0;
-        if rest.count > 0 {
+        if !fetch.stale {
+            self.add_verified(verified);
+            self.open.insert(rest);
+        }
+        if rest.count > 0 && !fetch.stale {
             let before = if verified.count == 0 { fetch.skip_bytes } else { 0 };
             // What a liar left of a chunk is not worth going on with.
             let banned = self.sources.get(&node).is_some_and(|source| source.banned);

@@ -84,9 +84,7 @@ impl Transfers {
         let changes = transfer.order.paused != paused;
         transfer.order.paused = paused;
         if paused {
-            for fetch in transfer.sources.values().flat_map(|source| source.fetches.keys()) {
-                ctx.net(NetCommand::CancelFetch { fetch: *fetch });
-            }
+            transfer.take_back(ctx);
         } else if let Phase::Failed(_) | Phase::Blocked { .. } = transfer.phase {
             self.restart(ctx, content);
         }
@@ -117,11 +115,9 @@ impl Transfers {
     /// # Errors
     /// If there is no such transfer.
     pub fn cancel(&mut self, ctx: &mut Context, content: ContentId) -> Result<(), UserError> {
-        let transfer = self.transfers.remove(&content).ok_or_else(not_fetching)?;
+        let mut transfer = self.transfers.remove(&content).ok_or_else(not_fetching)?;
         ctx.count(EventKind::TransferCancelled);
-        for fetch in transfer.sources.values().flat_map(|source| source.fetches.keys()) {
-            ctx.net(NetCommand::CancelFetch { fetch: *fetch });
-        }
+        transfer.take_back(ctx);
         let command = ctx.command_id();
         ctx.store(StoreCommand::Remove { command, content, delete_files: true });
         self.delete_row(ctx, content);
@@ -147,6 +143,16 @@ impl Transfers {
     pub(super) fn ticket_nodes(order: &Order) -> Vec<mesh_proto::NodeId> {
         let ticket = order.ticket.parse::<Ticket>();
         ticket.map(|ticket| ticket.peers.iter().filter_map(|address| node_of(address)).collect()).unwrap_or_default()
+    }
+}
+
+impl Transfer {
+    /// Wants nothing any more of what is in flight.
+    pub(super) fn take_back(&mut self, ctx: &mut Context) {
+        for (command, fetch) in self.sources.values_mut().flat_map(|source| source.fetches.iter_mut()) {
+            fetch.cancelled = true;
+            ctx.net(NetCommand::CancelFetch { fetch: *command });
+        }
     }
 }
 

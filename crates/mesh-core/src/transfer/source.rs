@@ -35,8 +35,10 @@ pub struct Fetch {
     pub received_bytes: u64,
     /// When it was asked for.
     pub asked: Timestamp,
-    /// Whether it was taken back so that a faster source can have it.
+    /// Whether it was taken back: a faster source can have it, or nothing can be written now.
     pub cancelled: bool,
+    /// Whether the store looked at the disk anew since: what it says of chunks is known better.
+    pub stale: bool,
 }
 
 /// One peer as a source. See the module.
@@ -180,6 +182,10 @@ impl Source {
 
     /// It failed in a way that may pass: leave it alone for a while, longer each time.
     pub fn back_off(&mut self, now: Timestamp) {
+        // All that was in flight fails at once: that is one failure.
+        if self.not_before > now {
+            return;
+        }
         self.failures += 1;
         let wait = Duration::from_millis(250).saturating_mul(1 << self.failures.min(8)).min(BACKOFF_MAX);
         self.not_before = self.not_before.max(now.after(wait));
@@ -191,5 +197,21 @@ impl Source {
         self.holding = None;
         self.pages.clear();
         self.on_idle();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_together_is_one_failure() {
+        let mut source = Source::default();
+        let now = Timestamp(1_000_000_000);
+        (0..48).for_each(|_| source.back_off(now));
+        assert_eq!(source.not_before, now.after(Duration::from_millis(500)));
+        let later = now.after(Duration::from_secs(1));
+        source.back_off(later);
+        assert_eq!(source.not_before, later.after(Duration::from_secs(1)), "the next one counts");
     }
 }

@@ -140,6 +140,8 @@ pub struct Transfer {
     pub rate: Rate,
     /// Whether listeners were told that nobody has it.
     pub told_waiting: bool,
+    /// What listeners were told that the store can't do, until something was done again.
+    pub told_blocked: Option<String>,
     /// Whether this repairs a content that was complete before.
     pub repair: bool,
 }
@@ -205,6 +207,7 @@ impl Transfer {
             announce: false,
             rate: Rate { began: now, ..Rate::default() },
             told_waiting: false,
+            told_blocked: None,
             repair: false,
         }
     }
@@ -228,6 +231,7 @@ impl Transfer {
         }
         let bytes = self.layout.as_ref().and_then(|layout| layout.bytes_of(chunks)).unwrap_or(0);
         self.have_bytes += bytes;
+        self.told_blocked = None;
         self.have.insert(chunks);
         self.announce = true;
         for chunk in chunks.start..chunks.end() {

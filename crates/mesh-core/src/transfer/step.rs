@@ -156,6 +156,8 @@ impl Transfers {
                 transfer.have = received.have.clone();
                 transfer.open = ChunkSet::full(received.stored.chunk_count).difference(&received.have);
                 transfer.aside = received.aside.iter().copied().collect();
+                let fetches = transfer.sources.values_mut().flat_map(|source| source.fetches.values_mut());
+                fetches.for_each(|fetch| fetch.stale = true);
                 transfer.listing_pending_bytes = (!received.listing_checked).then_some(u64::MAX);
                 transfer.layout = None;
                 // The root is with the store in any case; from there on both ways are one.
@@ -211,8 +213,15 @@ impl Transfers {
         let Some(transfer) = self.transfers.get_mut(&content) else { return };
         ctx.count(EventKind::StoreFailed);
         if failure.may_pass {
+            // What is in flight fails with it.
+            if !matches!(transfer.phase, Phase::Blocked { .. }) {
+                transfer.take_back(ctx);
+            }
             transfer.phase = Phase::Blocked { why: failure.why.clone(), until: ctx.now.after(BLOCKED_RETRY) };
-            ctx.report(Event::TransferWaiting { content, why: failure.why.clone() });
+            if transfer.told_blocked.as_ref() != Some(&failure.why) {
+                transfer.told_blocked = Some(failure.why.clone());
+                ctx.report(Event::TransferWaiting { content, why: failure.why.clone() });
+            }
             return;
         }
         let cure = "remove the cause, then `mesh-node resume` (or the same `get` again)";
