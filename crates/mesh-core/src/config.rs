@@ -21,6 +21,8 @@ pub struct BrainConfig {
     pub discipline: String,
     /// How often connections are probed, in milliseconds; 0 = never.
     pub ping_interval_ms: u64,
+    /// Whether nodes are found by multicast DNS.
+    pub mdns: bool,
     /// Whether the wider lookup is used.
     pub kademlia: bool,
     /// How often records are compared with a random peer, in milliseconds.
@@ -38,6 +40,7 @@ impl Default for BrainConfig {
             quota_bytes: 0,
             discipline: "deficit-round-robin".to_owned(),
             ping_interval_ms: 30_000,
+            mdns: true,
             kademlia: false,
             gossip_interval_ms: 20_000,
         }

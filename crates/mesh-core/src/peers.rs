@@ -63,6 +63,8 @@ pub struct Peers {
     seeds: Vec<SeedAddress>,
     dials: BTreeMap<CommandId, Option<NodeId>>,
     seed_dials: BTreeMap<CommandId, usize>,
+    /// Static addresses that name their node.
+    named_seeds: Vec<(NodeId, String)>,
     remembered: BTreeSet<NodeId>,
 }
 
@@ -73,6 +75,7 @@ impl Peers {
         let mut peers = Self::default();
         for address in seeds {
             peers.add_seed(address);
+            peers.named_seeds.extend(node_of(address).map(|node| (node, address.clone())));
         }
         peers
     }
@@ -345,9 +348,13 @@ impl Peers {
         self.peers.get(&node).is_some_and(|peer| !peer.connections.is_empty())
     }
 
-    /// Static addresses nobody answered at so far.
+    /// Static addresses nobody answers at.
     pub fn silent_seeds(&self) -> impl Iterator<Item = &str> {
-        self.seeds.iter().filter(|seed| seed.node.is_none() && seed.failures > 0).map(|seed| seed.address.as_str())
+        let unnamed = self.seeds.iter().filter(|seed| seed.node.is_none() && seed.failures > 0);
+        let silent =
+            |node: &NodeId| self.peer(*node).is_some_and(|peer| peer.failures > 0 && peer.connections.is_empty());
+        let named = self.named_seeds.iter().filter(move |(node, _)| silent(node));
+        unnamed.map(|seed| seed.address.as_str()).chain(named.map(|(_, address)| address.as_str()))
     }
 
     /// Tells of a peer's first or last connection.

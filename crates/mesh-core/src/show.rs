@@ -18,7 +18,7 @@ const CLOCK_SKEW_MS_MAX: u64 = 10 * 60 * 1000;
 /// Less free space than this is worth a word.
 const FREE_BYTES_MIN: u64 = 1 << 30;
 /// Multicast should have found somebody by then, if there is anybody.
-const MDNS_PATIENCE_MS: u64 = 15_000;
+const MDNS_PATIENCE_MS: u64 = 10_000;
 
 impl Node {
     /// Answers what needs no work.
@@ -156,7 +156,8 @@ impl Node {
             vec![self.look_at_peers(), self.look_at_multicast(), self.look_at_clock(), self.look_at_disk()];
         findings.extend(self.listen_failures.iter().map(|(address, why)| {
             let cure = "stop the program that uses the port, or choose another with `listen` in mesh.toml";
-            finding("problem", "listening", format!("can't listen on {address}: {why}"), cure)
+            let severity = if self.listening.is_empty() { "problem" } else { "warning" };
+            finding(severity, "listening", format!("can't listen on {address}: {why}"), cure)
         }));
         findings.extend(
             self.repairs
@@ -198,6 +199,12 @@ impl Node {
     fn look_at_multicast(&self) -> Finding {
         let waited = self.ctx.now.0 / 1_000_000 > MDNS_PATIENCE_MS;
         match self.found_by_mdns {
+            _ if !self.config.mdns => finding(
+                "note",
+                "multicast",
+                "looking for nodes by multicast DNS is switched off".to_owned(),
+                "leave out --no-mdns and set `mdns = true` in mesh.toml, or name a peer with --peer ADDRESS",
+            ),
             0 if waited => finding(
                 "note",
                 "multicast",

@@ -270,27 +270,22 @@ async fn wait_until_ready(progress: &mut watch::Receiver<Progress>, listens: usi
     Ok(())
 }
 
-/// The addresses to listen on. If nobody chose them: without IPv6 where there is none, and with a port of the system's
-/// choice where the usual one is taken.
+/// The addresses to listen on. If nobody chose them: without IPv6 where there is none, and where the usual port is taken
+/// also one of the system's choice; the usual one is still tried, so that people are told that it is taken.
 fn usable_listen(config: &Config) -> Vec<String> {
     if !config.listen_is_default() {
         return config.listen().to_vec();
     }
-    let mut taken = false;
-    let mut hosts = Vec::new();
+    let mut addresses = Vec::new();
     for (host, ip) in [("/ip4/0.0.0.0", "0.0.0.0"), ("/ip6/::", "[::]")] {
         match TcpListener::bind(format!("{ip}:{DEFAULT_PORT}")) {
-            Ok(_) => hosts.push(host),
+            Ok(_) => addresses.push(format!("{host}/tcp/{DEFAULT_PORT}")),
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-                taken = true;
-                hosts.push(host);
+                tracing::warn!(port = DEFAULT_PORT, "the usual port is taken by another program; another one is used");
+                addresses.extend([format!("{host}/tcp/{DEFAULT_PORT}"), format!("{host}/tcp/0")]);
             }
             Err(error) => tracing::debug!(host, %error, "not listening there"),
         }
     }
-    if taken {
-        tracing::warn!(port = DEFAULT_PORT, "the usual port is taken by another program; another one is used");
-    }
-    let port = if taken { 0 } else { DEFAULT_PORT };
-    hosts.into_iter().map(|host| format!("{host}/tcp/{port}")).collect()
+    addresses
 }

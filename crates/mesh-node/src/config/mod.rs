@@ -112,7 +112,6 @@ pub struct Config {
     data_folder: PathBuf,
     listen: Vec<String>,
     listen_is_default: bool,
-    mdns: bool,
     journal: bool,
     api_listen: SocketAddr,
     log: String,
@@ -175,7 +174,7 @@ impl Config {
     /// Whether peers are looked for by multicast.
     #[must_use]
     pub fn mdns(&self) -> bool {
-        self.mdns
+        self.brain.mdns
     }
 
     /// Whether the run is journalled.
@@ -222,6 +221,7 @@ impl Config {
             quota_bytes: raw::bytes("quota", &raw.quota, quantity::parse_size)?,
             discipline: raw::checked("discipline", &raw.discipline, usual.discipline, check_discipline)?,
             ping_interval_ms: raw::interval("ping_interval", &raw.ping_interval, usual.ping_interval_ms, PING_RANGE)?,
+            mdns: raw::plain(&raw.mdns, true),
             kademlia: raw::plain(&raw.kademlia, false),
             gossip_interval_ms: raw::interval(
                 "gossip_interval",
@@ -238,7 +238,6 @@ impl Config {
             data_folder: data_folder.to_owned(),
             listen: raw::checked("listen", &raw.listen, default_listen(), check_listen)?,
             listen_is_default: raw.listen.is_none(),
-            mdns: raw::plain(&raw.mdns, true),
             journal: raw::plain(&raw.journal, false),
             api_listen,
             log: raw::checked("log", &raw.log, "info".to_owned(), check_log)?,
@@ -269,7 +268,7 @@ impl Config {
         self.brain.limit_down_bytes_per_s = overrides.limit_down.unwrap_or(self.brain.limit_down_bytes_per_s);
         self.brain.quota_bytes = overrides.quota.unwrap_or(self.brain.quota_bytes);
         self.brain.kademlia |= overrides.kademlia;
-        self.mdns &= !overrides.no_mdns;
+        self.brain.mdns &= !overrides.no_mdns;
         self.journal |= overrides.journal;
         Ok(())
     }

@@ -72,7 +72,7 @@ fn what_is_set_is_what_holds() {
     assert_eq!(config.brain.limit_down_bytes_per_s, 5000);
     assert_eq!(config.brain.quota_bytes, 1 << 30);
     assert_eq!(config.brain.ping_interval_ms, 0);
-    assert!(!config.mdns && config.journal && !config.listen_is_default);
+    assert!(!config.brain.mdns && config.journal && !config.listen_is_default);
     assert_eq!(config.api_listen, "[::1]:9".parse().unwrap());
 }
 
@@ -100,7 +100,7 @@ fn overrides_beat_the_file_and_are_checked() {
     assert_eq!(config.listen, overrides.listen);
     assert_eq!(config.brain.seeds.len(), 2);
     assert_eq!(config.brain.limit_up_bytes_per_s, 0);
-    assert!(!config.mdns);
+    assert!(!config.brain.mdns);
     let wrong = Overrides { listen: vec!["nowhere".to_owned()], ..Overrides::default() };
     assert!(matches!(Config::load(folder.path(), &wrong), Err(ConfigError::Override { key: "listen", .. })));
 }
