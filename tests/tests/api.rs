@@ -2,13 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use mesh_tests::{TestNode, files, http};
+use mesh_tests::{Folder, Scene, TestNode, files, http};
 use serde_json::Value;
-use tempfile::TempDir;
 
-fn running_node() -> (TempDir, TestNode) {
-    let folder = tempfile::tempdir().expect("temporary folders can be made");
-    let mut node = TestNode::on_loopback(&folder.path().join("node"));
+fn running_node() -> (Folder, TestNode) {
+    let folder = Folder::new();
+    let mut node = TestNode::on_loopback(&folder.path("node"));
     node.up();
     (folder, node)
 }
@@ -83,6 +82,25 @@ fn metrics_are_open_metrics() {
     assert!(answer.body.trim_end().ends_with("# EOF"), "{}", answer.body);
 }
 
+#[test]
+fn metrics_count_what_was_fetched_and_given() {
+    let scene = Scene::on_loopback(1 << 20);
+    let _ = scene.fetch();
+    let metric = |node: &TestNode, begin: &str, parts: &[&str]| {
+        let body = node.api_request("GET", "/metrics", "").body;
+        let found = body.lines().find(|line| line.starts_with(begin) && parts.iter().all(|part| line.contains(part)));
+        let found = found.unwrap_or_else(|| panic!("no {begin} with {parts:?} in {body}"));
+        found.rsplit(' ').next().and_then(|value| value.parse::<u64>().ok()).expect("a number")
+    };
+    let payload = |direction| ["purpose=\"payload\"", direction];
+    let received = metric(&scene.getter, "mesh_traffic_bytes_total{", &payload("direction=\"received\""));
+    assert_eq!(received, 1 << 20);
+    let sent = metric(scene.source(), "mesh_traffic_bytes_total{", &payload("direction=\"sent\""));
+    assert_eq!(sent, 1 << 20);
+    assert!(metric(&scene.getter, "mesh_events_total{", &["chunk_verified"]) > 0);
+    assert_eq!(metric(&scene.getter, "mesh_contents ", &[]), 1);
+}
+
 /// The reference for what is valid: the parser that Prometheus' own Python client brings.
 #[test]
 fn metrics_are_valid_by_the_prometheus_client() {
@@ -94,7 +112,7 @@ fn metrics_are_valid_by_the_prometheus_client() {
         return;
     }
     let (folder, node) = running_node();
-    let page = folder.path().join("metrics");
+    let page = folder.path("metrics");
     std::fs::write(&page, node.api_request("GET", "/metrics", "").body).unwrap();
     let output = python(&["-c", PARSE, &page.to_string_lossy()]).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -104,17 +122,17 @@ fn metrics_are_valid_by_the_prometheus_client() {
 #[test]
 fn a_share_through_the_api_gives_a_ticket_that_fetches() {
     let (folder, node) = running_node();
-    let file = folder.path().join("file");
+    let file = folder.path("file");
     files::write_random(&file, 1 << 20, 7);
     let body = format!("{{\"path\": {:?}}}", file.to_string_lossy());
     let answer = node.api_request("POST", "/v1/share", &body);
     assert!((200..300).contains(&answer.status), "{answer:?}");
     let reply: Value = serde_json::from_str(&answer.body).unwrap();
     let ticket = mesh_tests::json::text(&reply, "ticket");
-    let mut getter = TestNode::on_loopback(&folder.path().join("getter"));
+    let mut getter = TestNode::on_loopback(&folder.path("getter"));
     getter.up();
-    let _ = getter.fetch(ticket, &folder.path().join("copy"));
-    files::assert_same_file(&file, &folder.path().join("copy"));
+    let _ = getter.fetch(ticket, &folder.path("copy"));
+    files::assert_same_file(&file, &folder.path("copy"));
 }
 
 #[test]

@@ -14,5 +14,5 @@ pub mod openmetrics;
 pub mod summary;
 
 pub use counters::{Counters, DecodeCountersError, Direction, EventKind, Purpose, SourceClass};
-pub use openmetrics::{Gauge, render};
+pub use openmetrics::{Family, render};
 pub use summary::Summary;

@@ -103,7 +103,7 @@ impl Node {
             limit_up_bytes_per_s: self.settings.up_bytes_per_s,
             limit_down_bytes_per_s: self.settings.down_bytes_per_s,
             quota_bytes: self.settings.quota_bytes,
-            counters: crate::count::views(&self.counters),
+            counters: mesh_analytics::openmetrics::views(&self.counters),
         }
     }
 
