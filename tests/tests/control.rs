@@ -22,8 +22,9 @@ fn done_bytes(scene: &Scene) -> u64 {
 
 /// Files beside the target that are not final.
 fn partial_files(folder: &Folder) -> Vec<String> {
-    let names = fs::read_dir(folder.path("")).unwrap().map(|entry| entry.unwrap().file_name());
-    names.map(|name| name.to_string_lossy().into_owned()).filter(|name| name.contains("mesh-part")).collect()
+    let entries = fs::read_dir(folder.path("")).expect("the folder can be read").flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.contains("mesh-part")).collect()
 }
 
 #[test]

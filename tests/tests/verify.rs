@@ -9,8 +9,8 @@ use mesh_tests::{Scene, json, wait};
 const MIB: u64 = 1 << 20;
 
 fn damage(scene: &Scene) {
-    let copy = File::options().write(true).open(scene.copy()).unwrap();
-    copy.write_all_at(&[0x55; 100], 2 * MIB).unwrap();
+    let copy = File::options().write(true).open(scene.copy()).expect("the copy is there");
+    copy.write_all_at(&[0x55; 100], 2 * MIB).expect("the disk takes it");
 }
 
 fn wait_until_whole(scene: &Scene) {

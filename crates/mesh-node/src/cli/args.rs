@@ -223,7 +223,7 @@ pub struct GetArgs {
     /// Go on seeding when complete, for so long (like 30m) or until Ctrl-C
     #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "")]
     pub seed: Option<String>,
-    /// Print what happens as lines of JSON
+    /// Print what happens as lines of JSON, last the report or the error
     #[arg(long)]
     pub events: bool,
     /// How urgent it is

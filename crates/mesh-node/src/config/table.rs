@@ -80,7 +80,8 @@ pub(super) const KEYS: &[Key] = &[
         kind: "bytes: a number, or a text like \"50 GB\" or \"20 GiB\"",
         default: "0",
         range: "0 (no limit) and up",
-        meaning: "What contents received from others may take on disk. What is shared in place does not count. A quota \
+        meaning: "What contents received from others may take on disk. What is shared in place does not count. What \
+                  can't fit beside what is pinned is refused; else the oldest that are not pinned make room. A quota \
                   set while the node runs (`mesh-node quota`) is kept and beats this one.",
     },
     Key {
