@@ -59,7 +59,8 @@ impl Family {
     }
 }
 
-/// All counters that are not zero, under the names they are shown by everywhere.
+/// All counters, under the names they are shown by everywhere: also those at zero, so that a rate of what has just begun
+/// is not unknown.
 #[must_use]
 pub fn views(counters: &Counters) -> Vec<CounterView> {
     let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
@@ -77,7 +78,7 @@ pub fn views(counters: &Counters) -> Vec<CounterView> {
         labels: vec![label("kind", kind.name())],
         value,
     });
-    bytes.chain(events).filter(|counter| counter.value > 0).collect()
+    bytes.chain(events).collect()
 }
 
 /// Counters as [`views`] shows them, by family.
