@@ -127,3 +127,18 @@ fn a_seeding_time_that_is_none_is_refused() {
     let refused = scene.getter.try_run(&["get", &scene.ticket, "--seed=soon"]);
     let _ = refused.refused(2, &["soon", "30m"]);
 }
+
+#[test]
+fn what_is_here_is_copied_to_a_second_place() {
+    let scene = Scene::on_loopback(3 * MIB);
+    let _ = scene.fetch();
+    scene.assert_fetched();
+    let second = scene.folder.path("second");
+    let view = scene.getter.fetch(&scene.ticket, &second);
+    assert_eq!(json::find(&view, "complete"), Some(&Value::Bool(true)), "{view}");
+    files::assert_same_file(&scene.file, &second);
+    // What is in the way is left alone, and the first copy is still the one that is served.
+    let refused = scene.try_get(&scene.ticket, &second.to_string_lossy());
+    assert_ne!(refused.code, Some(0));
+    files::assert_same_file(&scene.file, &scene.copy());
+}

@@ -36,6 +36,8 @@ pub(crate) enum Pending {
     Quota { request: UserRequestId, view: GcView },
     /// A removal, dial or other plain request.
     Plain { request: UserRequestId },
+    /// What is here is being copied elsewhere.
+    Copy { request: UserRequestId, content: ContentId, path: String },
     /// A content is hashed again.
     Verify { request: UserRequestId, content: ContentId },
     /// A finished transfer's rows are being written.

@@ -23,7 +23,7 @@ impl Node {
             UserCommand::Share { path, name, listed, tags, access } => {
                 self.share(request, path, name, listed, tags, access).map(|()| None)
             }
-            UserCommand::Get { .. } => self.get(command).map(|view| Some(UserReply::Getting(view))),
+            UserCommand::Get { .. } => self.get(request, command).map(|view| view.map(UserReply::Getting)),
             UserCommand::Remove { content, delete_files } => {
                 self.remove(Some(request), content, delete_files).map(|()| None)
             }
@@ -131,7 +131,8 @@ impl Node {
         crate::contents::ticket(content, name, size_bytes, self.ctx.node, &self.own_addresses())
     }
 
-    fn get(&mut self, command: UserCommand) -> Result<GetView, UserError> {
+    /// Begins to fetch. Answers later if what is here has only to be copied.
+    fn get(&mut self, request: UserRequestId, command: UserCommand) -> Result<Option<GetView>, UserError> {
         let UserCommand::Get { ticket: text, target, seed_seconds, class, priority } = command else {
             return Err(UserError::new(ErrorKind::Internal, "not a get", ""));
         };
@@ -140,8 +141,11 @@ impl Node {
             UserError::new(ErrorKind::Invalid, format!("this is not a ticket: {error}"), cure)
         })?;
         let content = ticket.content;
-        if let Some(view) = self.get_again(content, &target)? {
-            return Ok(view);
+        if self.contents.find(content).is_some() {
+            return Ok(self.get_here(request, content, target));
+        }
+        if let Some(view) = self.join(content, &target)? {
+            return Ok(Some(view));
         }
         let name = ticket.name.clone().unwrap_or_else(|| last_part(&target).to_owned());
         let order = Order {
@@ -159,19 +163,23 @@ impl Node {
         self.transfers.begin(&mut self.ctx, content, order, None, &mut around);
         self.ctx.count(EventKind::TransferStarted);
         self.transfers.save(&mut self.ctx, content);
-        Ok(GetView { content_id: content, path: target, complete: false, report: None })
+        Ok(Some(GetView { content_id: content, path: target, complete: false, report: None }))
     }
 
-    /// A get of something that is here or under way: joins it, or says why it can't.
-    fn get_again(&mut self, content: ContentId, target: &str) -> Result<Option<GetView>, UserError> {
-        if let Some(known) = self.contents.find(content) {
-            let path = known.stored.path.clone();
-            if path == target {
-                return Ok(Some(GetView { content_id: content, path, complete: true, report: None }));
-            }
-            let cure = "copy it from there, or remove it first with `mesh-node rm`";
-            return Err(UserError::new(ErrorKind::Exists, format!("this content is here already: {path}"), cure));
+    /// A get of something that is here: nothing to do, or a second copy.
+    fn get_here(&mut self, request: UserRequestId, content: ContentId, target: String) -> Option<GetView> {
+        let path = self.contents.find(content).map(|known| known.stored.path.clone());
+        if path.as_ref() == Some(&target) {
+            return Some(GetView { content_id: content, path: target, complete: true, report: None });
         }
+        let command = self.ctx.command_id();
+        self.pending.insert(command, Pending::Copy { request, content, path: target.clone() });
+        self.ctx.store(StoreCommand::Copy { command, content, target });
+        None
+    }
+
+    /// A get of something under way: joins it, or says why it can't.
+    fn join(&mut self, content: ContentId, target: &str) -> Result<Option<GetView>, UserError> {
         let Some(transfer) = self.transfers.find(content) else { return Ok(None) };
         let path = transfer.order.target.clone();
         if path != target && transfer.is_refused() {
@@ -245,9 +253,18 @@ impl Node {
         match (self.pending.remove(&command), result) {
             (Some(Pending::ShareRow { request, content }), Ok(())) => self.reply_shared(request, content),
             (Some(Pending::Plain { request }), Ok(())) => self.ctx.reply(request, UserReply::Done),
+            (Some(Pending::Copy { request, content, path }), Ok(())) => {
+                let view = GetView { content_id: content, path, complete: true, report: None };
+                self.ctx.reply(request, UserReply::Getting(view));
+            }
             (Some(Pending::Quota { request, view }), Ok(())) => self.ctx.reply(request, UserReply::Collected(view)),
             (
-                Some(Pending::ShareRow { request, .. } | Pending::Plain { request } | Pending::Quota { request, .. }),
+                Some(
+                    Pending::ShareRow { request, .. }
+                    | Pending::Plain { request }
+                    | Pending::Copy { request, .. }
+                    | Pending::Quota { request, .. },
+                ),
                 Err(failure),
             ) => {
                 self.reply_failure(request, failure);

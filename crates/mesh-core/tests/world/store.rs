@@ -192,7 +192,7 @@ impl Store {
                 let usage = DiskUsage { free_bytes: 1 << 40, ..DiskUsage::default() };
                 vec![StoreInput::Usage { command, usage }]
             }
-            StoreCommand::Sweep { command } => done(command),
+            StoreCommand::Sweep { command } | StoreCommand::Copy { command, .. } => done(command),
             StoreCommand::Stop { .. } => Vec::new(),
         }
     }
