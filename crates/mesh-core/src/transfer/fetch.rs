@@ -192,7 +192,7 @@ impl Transfers {
         let Some(source) = transfer.sources.get_mut(&node) else { return };
         match outcome {
             FetchOutcome::Complete | FetchOutcome::Cancelled => {}
-            FetchOutcome::Disconnected => source.back_off(ctx.now),
+            FetchOutcome::Disconnected => source.back_off_once(ctx.now),
             FetchOutcome::Refused(RefuseReason::Busy | RefuseReason::Stopping) => source.back_off(ctx.now),
             FetchOutcome::Refused(RefuseReason::NotAllowed) => source.denied = true,
             FetchOutcome::Refused(RefuseReason::NotHeld) => {
@@ -232,7 +232,7 @@ impl Transfers {
                 self.on_store_failure(ctx, content, &Failure::passing(format!("no space left on the disk for {path}")));
             }
             FetchOutcome::Sink(SinkError::NotOpen) if fetch.stale => {}
-            FetchOutcome::Sink(SinkError::NotOpen) => source.back_off(ctx.now),
+            FetchOutcome::Sink(SinkError::NotOpen) => source.back_off_once(ctx.now),
             FetchOutcome::Sink(error) => {
                 self.on_store_failure(ctx, content, &Failure::passing(error.to_string()));
             }

@@ -180,12 +180,16 @@ impl Source {
         self.sample_bytes = 0;
     }
 
-    /// It failed in a way that may pass: leave it alone for a while, longer each time.
-    pub fn back_off(&mut self, now: Timestamp) {
-        // All that was in flight fails at once: that is one failure.
-        if self.not_before > now {
-            return;
+    /// Something between us and it failed, and with it all that was in flight: that is one failure.
+    pub fn back_off_once(&mut self, now: Timestamp) {
+        if self.not_before <= now {
+            self.back_off(now);
         }
+    }
+
+    /// It failed in a way that may pass: leave it alone for a while, longer each time. A source that is busy says so
+    /// to each span, and is left alone the longer the more it was asked for.
+    pub fn back_off(&mut self, now: Timestamp) {
         self.failures += 1;
         let wait = Duration::from_millis(250).saturating_mul(1 << self.failures.min(8)).min(BACKOFF_MAX);
         self.not_before = self.not_before.max(now.after(wait));
@@ -208,10 +212,10 @@ mod tests {
     fn what_fails_together_is_one_failure() {
         let mut source = Source::default();
         let now = Timestamp(1_000_000_000);
-        (0..48).for_each(|_| source.back_off(now));
+        (0..48).for_each(|_| source.back_off_once(now));
         assert_eq!(source.not_before, now.after(Duration::from_millis(500)));
         let later = now.after(Duration::from_secs(1));
-        source.back_off(later);
+        source.back_off_once(later);
         assert_eq!(source.not_before, later.after(Duration::from_secs(1)), "the next one counts");
     }
 }
