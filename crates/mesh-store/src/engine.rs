@@ -293,6 +293,12 @@ impl Engine {
         self.closing.load(Ordering::Relaxed) || self.long.lock().get(&command).is_some_and(|stop| *stop)
     }
 
+    /// Whether a path is a copy of standard input, which lies beside the store.
+    pub(crate) fn is_from_stdin(&self, path: &Path) -> bool {
+        let own = self.folder.parent().unwrap_or(&self.folder);
+        path.starts_with(own.join("stdin-shares"))
+    }
+
     /// Whether a path lies in the store itself.
     pub(crate) fn is_own(&self, path: &Path) -> bool {
         let own = self.folder.parent().unwrap_or(&self.folder);

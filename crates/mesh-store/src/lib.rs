@@ -15,7 +15,8 @@
 //! | `source`, `sink` | the payload's way out and in; both verify every chunk |
 //! | `receive`, `pieces`, `finish` | a reception's begin, what comes besides chunks, its end |
 //! | `checkpoint`, `pace` | what is kept between, and when |
-//! | `verify`, `copy`, `work` | checking again; a second copy elsewhere; carrying out commands |
+//! | `verify`, `copy`, `remove` | checking again; a second copy elsewhere; deleting only what is ours |
+//! | `work` | carrying out commands |
 //!
 //! Invariants: no byte leaves or becomes visible unverified; what was answered as done survives a power cut; a partial
 //! file never stands under its final name.
@@ -33,6 +34,7 @@ mod manifests;
 mod pace;
 mod pieces;
 mod receive;
+mod remove;
 mod share;
 mod sink;
 mod source;

@@ -8,11 +8,11 @@ use mesh_proto::port::Failure;
 use mesh_proto::port::store::{DiskUsage, Row, StoreCommand, StoreInput, Table};
 use mesh_proto::{ChunkSet, CommandId, ContentId};
 
-use crate::content::{Record, partial_path};
+use crate::content::Record;
 use crate::disk::{Identity, Kind};
 use crate::engine::Engine;
 use crate::truth::Entry;
-use crate::{copy, finish, pieces, receive, share, verify};
+use crate::{copy, finish, pieces, receive, remove, share, verify};
 
 /// Progress is told at most so often.
 const PROGRESS_EVERY_NS: i64 = 100_000_000;
@@ -186,20 +186,13 @@ fn remove(store: &Engine, id: ContentId, delete_files: bool) -> Result<(), Failu
         reception.progress.lock().closed = true;
     }
     store.append(&[Entry::Forget(id)])?;
-    let stored = content.record.read().stored.clone();
+    let record = content.record.read().clone();
+    let opened = content.open(&store.disk, &store.manifests);
     store.manifests.remove(id);
-    let path = Path::new(&stored.path);
-    let doomed = match (stored.complete, stored.in_place) {
-        (false, _) => partial_path(path, id),
-        (true, false) if delete_files => path.to_owned(),
-        _ => return Ok(()),
-    };
-    let deleted = match store.disk.symlink_metadata(&doomed) {
-        Ok(metadata) if metadata.kind == Kind::Folder => store.disk.remove_folder(&doomed),
-        Ok(_) => store.disk.remove_file(&doomed),
-        Err(_) => return Ok(()),
-    };
-    deleted.map_err(|error| Failure::lasting(format!("can't delete {}: {error}", doomed.display())))
+    match remove::doomed(store, &record, delete_files, opened.ok().as_ref())? {
+        Some(doomed) => remove::delete(&*store.disk, &doomed),
+        None => Ok(()),
+    }
 }
 
 fn write(store: &Engine, put: Vec<Row>, delete: Vec<(Table, Vec<u8>)>) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ mod kit;
 
 use kit::{Two, World, copy_all, copy_chunk, noise, one, read_all};
 use mesh_proto::payload::{SinkError, SourceError};
-use mesh_proto::port::store::StoreInput;
+use mesh_proto::port::store::{StoreInput, StoredContent};
 use mesh_proto::{ChunkRange, PageId};
 use mesh_store::OpenError;
 use mesh_store::disk::{Access, Kind};
@@ -50,6 +50,7 @@ promises!(
     an_unchanged_path_is_not_read_again,
     damage_to_a_received_file_is_found_and_repaired,
     a_second_copy_is_verified_and_complete,
+    what_a_person_put_in_its_place_is_not_deleted,
     what_belongs_to_no_content_is_swept,
     pages_of_a_large_manifest_are_found,
     rows_are_kept,
@@ -282,6 +283,33 @@ mod promise {
         bench.copy(file.content, &world.path("fourth")).expect_err("it is no longer what was shared");
         let left = world.disk.list(&world.root).expect("lists");
         assert!(!left.iter().any(|name| name.contains("fourth")), "{left:?}");
+    }
+
+    pub fn what_a_person_put_in_its_place_is_not_deleted(world: &World) {
+        let two = Two::new(world);
+        world.disk.create_folders(&world.path("tree")).expect("makes");
+        world.write("tree/one", &noise(1_000, 61));
+        let get = |stored: &StoredContent| {
+            let received = two.begin(stored);
+            copy_all(&two.source, &two.getter, stored, &received.have);
+            two.getter.finish(stored.content).expect("finishes");
+        };
+        let file = two.shared(&noise(100_000, 67));
+        get(&file);
+        world.write("copy", b"mine");
+        let failure = two.getter.remove(file.content, true).expect_err("it is somebody's");
+        assert!(failure.why.contains("left where it is"), "{}", failure.why);
+        assert_eq!(world.read("copy"), b"mine");
+        world.disk.remove_file(&world.path("copy")).expect("removes");
+        let tree = two.source.share(&world.path("tree")).expect("shares");
+        get(&tree);
+        world.write("copy/two", b"mine");
+        two.getter.remove(tree.content, true).expect_err("something of it is somebody's");
+        assert_eq!(world.read("copy/two"), b"mine");
+        world.disk.remove_folder(&world.path("copy")).expect("removes");
+        get(&tree);
+        two.getter.remove(tree.content, true).expect("removes");
+        assert!(!world.exists("copy"));
     }
 
     pub fn what_belongs_to_no_content_is_swept(world: &World) {
