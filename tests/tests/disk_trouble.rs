@@ -137,7 +137,6 @@ fn a_folder_that_nobody_may_write_to_any_more_is_said_and_the_same_get_goes_on()
 }
 
 #[test]
-#[ignore = "store port"]
 fn permission_lost_midway_pauses_a_transfer_which_goes_on_when_it_is_back() {
     let Some(trouble) = Trouble::of_a_stranger(8 * MIB) else { return };
     let mut fetch = trouble.get();
@@ -150,7 +149,6 @@ fn permission_lost_midway_pauses_a_transfer_which_goes_on_when_it_is_back() {
 }
 
 #[test]
-#[ignore = "store port"]
 fn a_disk_found_read_only_after_a_restart_pauses_a_transfer_which_goes_on_later() {
     let Some(mut trouble) = Trouble::new(Place::Here, 8 * MIB, 64) else { return };
     let mut fetch = trouble.get();

@@ -86,6 +86,8 @@ impl Transfers {
         if paused {
             transfer.take_back(ctx);
         } else if let Phase::Failed(_) | Phase::Blocked { .. } = transfer.phase {
+            // Whoever asks anew is told anew what it waits for.
+            transfer.told_blocked = None;
             self.restart(ctx, content);
         }
         if changes && let Some(transfer) = self.transfers.get_mut(&content) {
