@@ -88,9 +88,10 @@ fn metrics_count_what_was_fetched_and_given() {
     let _ = scene.fetch();
     let metric = |node: &TestNode, begin: &str, parts: &[&str]| {
         let body = node.api_request("GET", "/metrics", "").body;
-        let found = body.lines().find(|line| line.starts_with(begin) && parts.iter().all(|part| line.contains(part)));
-        let found = found.unwrap_or_else(|| panic!("no {begin} with {parts:?} in {body}"));
-        found.rsplit(' ').next().and_then(|value| value.parse::<u64>().ok()).expect("a number")
+        let found = body.lines().filter(|line| line.starts_with(begin) && parts.iter().all(|part| line.contains(part)));
+        let values: Vec<u64> = found.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
+        assert!(!values.is_empty(), "no {begin} with {parts:?} in {body}");
+        values.iter().sum::<u64>()
     };
     let payload = |direction| ["purpose=\"payload\"", direction];
     let received = metric(&scene.getter, "mesh_traffic_bytes_total{", &payload("direction=\"received\""));
