@@ -1,7 +1,7 @@
 //! What people and programs ask of the node, and what they are answered.
 
 use mesh_analytics::EventKind;
-use mesh_proto::limits::{NAME_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX};
+use mesh_proto::limits::{CONTENTS_MAX, LOCAL_PATH_BYTES_MAX, NAME_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX, TRANSFERS_MAX};
 use mesh_proto::port::store::{Row, StoreCommand, StoredContent, Table};
 use mesh_proto::port::user::{ErrorKind, UserCommand, UserError, UserReply};
 use mesh_proto::port::view::{GetView, ShareView};
@@ -71,6 +71,8 @@ impl Node {
     ) -> Result<(), UserError> {
         let name = name.unwrap_or_else(|| last_part(&path).to_owned());
         check_label(&name, &tags)?;
+        check_path(&path)?;
+        self.check_contents()?;
         let treatment = Treatment {
             name,
             access,
@@ -140,6 +142,7 @@ impl Node {
             let cure = "copy the whole text that `share` printed, in quotes";
             UserError::new(ErrorKind::Invalid, format!("this is not a ticket: {error}"), cure)
         })?;
+        check_path(&target)?;
         let content = ticket.content;
         if self.contents.find(content).is_some() {
             return Ok(self.get_here(request, content, target));
@@ -147,6 +150,8 @@ impl Node {
         if let Some(view) = self.join(content, &target)? {
             return Ok(Some(view));
         }
+        self.check_transfers()?;
+        self.check_contents()?;
         let name = ticket.name.clone().unwrap_or_else(|| last_part(&target).to_owned());
         let order = Order {
             ticket: text,
@@ -164,6 +169,25 @@ impl Node {
         self.ctx.count(EventKind::TransferStarted);
         self.transfers.save(&mut self.ctx, content);
         Ok(Some(GetView { content_id: content, path: target, complete: false, report: None }))
+    }
+
+    fn check_transfers(&mut self) -> Result<(), UserError> {
+        if self.transfers.count() < TRANSFERS_MAX {
+            return Ok(());
+        }
+        self.ctx.count(EventKind::LimitTransfers);
+        let cure = "wait until some are complete, or `mesh-node cancel` what nobody has any more";
+        let message = format!("{TRANSFERS_MAX} transfers are not complete yet");
+        Err(UserError::new(ErrorKind::Unavailable, message, cure))
+    }
+
+    fn check_contents(&self) -> Result<(), UserError> {
+        if self.contents.len() + self.transfers.count() < CONTENTS_MAX {
+            return Ok(());
+        }
+        let cure = "share folders as one content each, or `mesh-node rm` what is not needed";
+        let message = format!("this node has {CONTENTS_MAX} contents, and can't have more");
+        Err(UserError::new(ErrorKind::Unavailable, message, cure))
     }
 
     /// A get of something that is here: nothing to do, or a second copy.
@@ -299,6 +323,14 @@ impl Node {
 
 pub(crate) fn not_here() -> UserError {
     UserError::new(ErrorKind::NotFound, "there is no such content here", "see `mesh-node ls`")
+}
+
+fn check_path(path: &str) -> Result<(), UserError> {
+    if path.len() <= LOCAL_PATH_BYTES_MAX {
+        return Ok(());
+    }
+    let message = format!("a path may have at most {LOCAL_PATH_BYTES_MAX} bytes");
+    Err(UserError::new(ErrorKind::Invalid, message, "choose a shorter one"))
 }
 
 fn check_label(name: &str, tags: &[String]) -> Result<(), UserError> {

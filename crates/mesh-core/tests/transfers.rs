@@ -139,6 +139,27 @@ fn every_counter_is_shown_and_those_of_a_transfer_count() {
 }
 
 #[test]
+fn a_silent_source_loses_its_spans_and_not_our_time() {
+    let mut world = World::new();
+    let silent = world.add(100 * MBIT, &[]);
+    let getter = world.add(100 * MBIT, &[silent]);
+    let shared = share(&mut world, silent, "/data/file-100");
+    world.hosts[silent].silent = true;
+    assert!(matches!(world.reply(getter, get_command(&shared.ticket)), UserReply::Getting(_)));
+    world.run_until(Duration::from_secs(20), |_| false);
+    let stalled = |world: &mut World| {
+        let UserReply::Status(status) = world.reply(getter, UserCommand::Status) else { panic!("a status") };
+        let has = |labels: &[(String, String)]| labels.iter().any(|(_, value)| value == "span_stalled");
+        status.counters.iter().find(|counter| has(&counter.labels)).map(|counter| counter.value)
+    };
+    assert!(stalled(&mut world) > Some(0));
+    let other = world.add(100 * MBIT, &[getter]);
+    assert_eq!(share(&mut world, other, "/data/file-100").content_id, shared.content_id);
+    let done = world.run_until(Duration::from_secs(40), |world| report_of(world, getter).is_some());
+    assert!(done, "the silent source held it up");
+}
+
+#[test]
 fn a_dying_source_costs_nothing_but_its_share() {
     let mut world = World::new();
     let dying = world.add(50 * MBIT, &[]);
@@ -286,4 +307,77 @@ fn a_cancelled_transfer_tells_who_waits_for_it() {
         _ => None,
     });
     assert_eq!(failed, ["the transfer was cancelled"]);
+}
+
+/// Asks for contents that nobody has.
+fn get_unknown(world: &mut World, host: usize, numbers: std::ops::Range<u16>) -> Vec<UserReply> {
+    let one = |number: u16| {
+        let mut content = mesh_proto::ContentId([0; 32]);
+        content.0[..2].copy_from_slice(&number.to_be_bytes());
+        content
+    };
+    numbers.map(|number| world.reply(host, get_command(&format!("mesh:{}", one(number))))).collect()
+}
+
+#[test]
+fn tickets_that_nobody_answers_do_not_stand_in_another_s_way() {
+    let mut world = World::new();
+    let source = world.add(20 * MBIT, &[]);
+    let getter = world.add(20 * MBIT, &[source]);
+    let shared = share(&mut world, source, "/data/file-50");
+    let replies = get_unknown(&mut world, getter, 0..300);
+    assert!(replies.iter().all(|reply| matches!(reply, UserReply::Getting(_))));
+    world.run_until(Duration::from_secs(10), |_| false);
+    let before = world.now;
+    let _ = get(&mut world, getter, &shared.ticket);
+    assert!(world.now - before < 5_000_000_000, "it took {} ns", world.now - before);
+}
+
+#[test]
+fn more_unfinished_transfers_than_a_node_keeps_are_refused_with_a_cure() {
+    let mut world = World::new();
+    let getter = world.add(MBIT, &[]);
+    let replies = get_unknown(&mut world, getter, 0..1025);
+    let (last, others) = replies.split_last().expect("many");
+    assert!(others.iter().all(|reply| matches!(reply, UserReply::Getting(_))));
+    assert!(matches!(last, UserReply::Failed(error) if error.cure.contains("cancel")), "{last:?}");
+}
+
+#[test]
+fn the_most_urgent_of_many_transfers_go_first_and_all_come_to_an_end() {
+    let mut world = World::new();
+    let source = world.add(20 * MBIT, &[]);
+    let getter = world.add(20 * MBIT, &[source]);
+    let shares: Vec<ShareView> =
+        (0..20).map(|number| share(&mut world, source, &format!("/data/{number}/file-200"))).collect();
+    let ask = |world: &mut World, view: &ShareView, class| {
+        let command = match get_command(&view.ticket) {
+            UserCommand::Get { ticket, seed_seconds, priority, .. } => UserCommand::Get {
+                ticket,
+                target: format!("/home/ada/{}", view.content_id),
+                seed_seconds,
+                class,
+                priority,
+            },
+            other => other,
+        };
+        assert!(matches!(world.reply(getter, command), UserReply::Getting(_)));
+    };
+    let (urgent, others) = shares.split_last().expect("many");
+    others.iter().for_each(|view| ask(&mut world, view, TrafficClass::Bulk));
+    ask(&mut world, urgent, TrafficClass::Interactive);
+    let complete = |world: &World| {
+        world.seen(getter, |event| match event {
+            Event::TransferComplete { report } => Some(report.content_id),
+            _ => None,
+        })
+    };
+    let mut working_max = 0;
+    let done = world.run_until(Duration::from_secs(600), |world| {
+        working_max = working_max.max(world.contents_in_flight(getter));
+        complete(world).len() == shares.len()
+    });
+    assert!(done, "{} of {} are complete", complete(&world).len(), shares.len());
+    assert_eq!(complete(&world).first(), Some(&urgent.content_id));
+    assert!((2..=16).contains(&working_max), "{working_max} contents were fetched at once");
 }

@@ -116,7 +116,7 @@ async fn a_source_that_stalls_is_given_up() {
     *b.serving.lock().unwrap() = Serving::Once(100_000);
     let command = a.fetch(&b, content(3), first(8), 300);
     let fetched = a.wait_fetched(command).await;
-    assert_eq!(fetched.outcome, FetchOutcome::Disconnected);
+    assert_eq!(fetched.outcome, FetchOutcome::Stalled);
     assert_eq!((fetched.received_bytes, fetched.aside_bytes), (100_000, 100_000));
     *b.serving.lock().unwrap() = Serving::All;
     fetch_all(&a, &b, content(3), 4, 4).await;

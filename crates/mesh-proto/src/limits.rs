@@ -81,8 +81,6 @@ pub const SUMMARY_BUCKETS: usize = 64;
 pub const SUMMARY_LEVELS_MAX: usize = 5;
 /// Parents of one version.
 pub const VERSION_PARENTS_MAX: usize = 8;
-/// Metadata of one version.
-pub const VERSION_METADATA_BYTES_MAX: usize = 64 * 1024;
 
 /// Listed contents in one holdings digest.
 pub const HOLDINGS_PER_DIGEST_MAX: usize = 8192;
@@ -115,6 +113,8 @@ pub const CONTROL_OUTBOX_FRAMES_MAX: usize = 256;
 pub const CONTENTS_MAX: usize = 1_000_000;
 /// Transfers a node works on at once; more wait their turn.
 pub const TRANSFERS_ACTIVE_MAX: usize = 16;
+/// Transfers a node has that are not complete; another is refused.
+pub const TRANSFERS_MAX: usize = 1024;
 
 /// What all strangers together can make us hold: per connection, one control frame being read and its decoded value,
 /// one bulk header, and their waiting span requests (counted at 256 bytes each).

@@ -193,6 +193,10 @@ impl Transfers {
         match outcome {
             FetchOutcome::Complete | FetchOutcome::Cancelled => {}
             FetchOutcome::Disconnected => source.back_off_once(ctx.now),
+            FetchOutcome::Stalled => {
+                ctx.count(EventKind::SpanStalled);
+                source.back_off_once(ctx.now);
+            }
             FetchOutcome::Refused(RefuseReason::Busy | RefuseReason::Stopping) => source.back_off(ctx.now),
             FetchOutcome::Refused(RefuseReason::NotAllowed) => source.denied = true,
             FetchOutcome::Refused(RefuseReason::NotHeld) => {

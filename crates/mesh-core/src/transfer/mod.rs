@@ -1,8 +1,9 @@
 //! Fetching: from a ticket to a verified file, from everyone who has it.
 //!
-//! [`Transfers`] owns all transfers and routes what happens to the right one. The steps of one transfer are in
-//! `step` (locate, prepare, finish), `lookup` (who else may hold it), `pages` (the manifest), `fetch` (chunks); what to ask next is decided by the
-//! pure functions of `plan`; a peer's side of it is `source`.
+//! [`Transfers`] owns all transfers and routes what happens to the right one. Which of them are worked on is decided in
+//! `queue`. The steps of one are in `step` (locate, prepare, finish), `lookup` (who else may hold it), `pages` (the
+//! manifest), `fetch` (chunks); what to ask next is decided by the pure functions of `plan`; a peer's side of it is
+//! `source`.
 //!
 //! Invariant: each chunk is asked of one peer at a time, so nothing is fetched twice on purpose.
 
@@ -11,6 +12,7 @@ pub mod lookup;
 mod orders;
 mod pages;
 pub mod plan;
+mod queue;
 pub mod source;
 pub mod state;
 mod step;
@@ -23,7 +25,7 @@ use mesh_proto::message::{Have, Holding};
 use mesh_proto::port::Event;
 use mesh_proto::port::store::{StoreInput, StoredContent, Table};
 use mesh_proto::port::view::GetReport;
-use mesh_proto::{CommandId, ContentId, NodeId, PageId, Timestamp, WakeReason};
+use mesh_proto::{CommandId, ContentId, NodeId, PageId, Timestamp};
 
 use crate::Context;
 use crate::peers::Peers;
@@ -32,10 +34,6 @@ pub use fetch::Ended;
 pub use state::Order;
 use state::Transfer;
 
-/// While something is fetched, clocks are looked at so often: rates, stalls, progress, stealing.
-const HEARTBEAT: Duration = Duration::from_millis(500);
-/// While a transfer waits for a source, they are looked at so often.
-const WAITING: Duration = Duration::from_secs(5);
 /// Listeners are told of progress at most so often.
 const TELL_EVERY: Duration = Duration::from_millis(200);
 
@@ -78,6 +76,8 @@ pub struct Transfers {
     /// Look-ups under way.
     lookups: usize,
     room: Option<Room>,
+    /// How often transfers were worked on.
+    runs: u64,
 }
 
 /// What received contents may take on disk.
@@ -112,6 +112,7 @@ impl Transfers {
             wider_lookup,
             lookups: 0,
             room: None,
+            runs: 0,
         }
     }
 
@@ -119,6 +120,12 @@ impl Transfers {
     #[must_use]
     pub fn find(&self, content: ContentId) -> Option<&Transfer> {
         self.transfers.get(&content)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.transfers.len()
     }
 
     /// All transfers.
@@ -222,16 +229,6 @@ impl Transfers {
         self.room = room;
     }
 
-    /// Works on every transfer.
-    pub fn run(&mut self, ctx: &mut Context, around: &mut Around<'_>) {
-        let contents: Vec<ContentId> =
-            self.transfers.values().filter(|transfer| transfer.is_active()).map(|transfer| transfer.content).collect();
-        for content in contents.into_iter().take(mesh_proto::limits::TRANSFERS_ACTIVE_MAX) {
-            self.step(ctx, content, around);
-            self.tell(ctx, content);
-        }
-    }
-
     fn tell(&mut self, ctx: &mut Context, content: ContentId) {
         let Some(transfer) = self.transfers.get_mut(&content) else { return };
         if ctx.now.since(transfer.told) >= TELL_EVERY || transfer.told == Timestamp::ZERO {
@@ -239,22 +236,6 @@ impl Transfers {
             let view = transfer.view(ctx.now);
             ctx.report(Event::TransferProgress { transfer: view });
         }
-    }
-
-    /// When to look at the clock again.
-    #[must_use]
-    pub fn deadline(&self, ctx: &Context) -> Option<(Timestamp, WakeReason)> {
-        let busy = self.transfers.values().any(|transfer| {
-            transfer.is_active()
-                && transfer.sources.values().any(|source| !source.fetches.is_empty() || !source.pages.is_empty())
-        });
-        let blocked = self.transfers.values().filter_map(|transfer| match transfer.phase {
-            state::Phase::Blocked { until, .. } if transfer.is_active() => Some(until),
-            _ => None,
-        });
-        let heartbeat = busy.then(|| ctx.now.after(HEARTBEAT));
-        let waiting = self.transfers.values().any(Transfer::is_active).then(|| ctx.now.after(WAITING));
-        blocked.chain(heartbeat).chain(waiting).chain(self.limit_wait).min().map(|at| (at, "work on a transfer"))
     }
 }
 

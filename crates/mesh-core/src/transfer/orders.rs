@@ -12,7 +12,7 @@ use super::{Around, Purpose, Transfers, transfer_key};
 use crate::Context;
 
 impl Transfers {
-    /// Begins or takes up a transfer. `stored` is what the store holds of it already.
+    /// Begins a transfer, or takes up one of an earlier run: `stored` is what the store holds of it.
     pub fn begin(
         &mut self,
         ctx: &mut Context,
@@ -26,10 +26,8 @@ impl Transfers {
         }
         let mut transfer = Transfer::new(content, order, ctx.now);
         if let Some(stored) = stored {
-            transfer.phase = Phase::Preparing;
-            let target = stored.path.clone();
-            let command = self.expect(ctx, content, Purpose::Receive);
-            ctx.store(StoreCommand::Receive { command, content, root: None, target });
+            transfer.phase = Phase::Kept;
+            transfer.stored = Some(stored.clone());
         }
         self.transfers.insert(content, transfer);
     }

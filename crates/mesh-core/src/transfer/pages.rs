@@ -7,7 +7,7 @@ use mesh_proto::extensions::Extensions;
 use mesh_proto::message::{Message, PageReply, PageRequest};
 use mesh_proto::port::Failure;
 use mesh_proto::port::store::StoreCommand;
-use mesh_proto::{ContentId, NodeId, PageId, Timestamp};
+use mesh_proto::{ContentId, NodeId, PageId};
 
 use super::source::Source;
 use super::{Around, Purpose, Transfers};
@@ -29,10 +29,7 @@ impl Transfers {
     /// Asks for pages that the chunks wanted next need.
     pub(super) fn ask_for_pages(&mut self, ctx: &mut Context, content: ContentId, around: &Around<'_>) {
         let Some(transfer) = self.transfers.get(&content) else { return };
-        let Some(layout) = &transfer.layout else { return };
-        let from = transfer.open.runs().first().map_or(0, |run| run.start);
-        for page in layout.next_missing_pages(from, PAGES_AHEAD) {
-            let page = page.page;
+        for page in transfer.next_pages() {
             let Some(transfer) = self.transfers.get_mut(&content) else { return };
             if transfer.pages_at_store.contains(&page) {
                 continue;
@@ -174,9 +171,15 @@ impl super::state::Transfer {
         self.have_bytes = known.runs().iter().filter_map(|run| layout.bytes_of(*run)).sum();
     }
 
-    /// When the first page asked for is overdue.
-    #[must_use]
-    pub fn page_deadline(&self) -> Option<Timestamp> {
-        self.sources.values().flat_map(|source| source.pages.values().copied()).min()
+    /// The pages that the chunks wanted next need.
+    fn next_pages(&self) -> Vec<PageId> {
+        let Some(layout) = &self.layout else { return Vec::new() };
+        let from = self.open.runs().first().map_or(0, |run| run.start);
+        layout.next_missing_pages(from, PAGES_AHEAD).into_iter().map(|page| page.page).collect()
+    }
+
+    /// Whether our own store may have of the manifest what is wanted next.
+    pub(super) fn may_have_pages(&self) -> bool {
+        self.layout.is_none() || self.next_pages().iter().any(|page| !self.pages_not_here.contains(page))
     }
 }

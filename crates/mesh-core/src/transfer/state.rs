@@ -70,6 +70,8 @@ impl Order {
 /// How far a transfer is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Phase {
+    /// The store holds some of it from an earlier run of the node and has not looked at it yet.
+    Kept,
     /// The manifest's root is not here yet.
     Locating,
     /// The store looks at what is here.
@@ -138,6 +140,10 @@ pub struct Transfer {
     pub announce: bool,
     /// Bytes received since `rate_began`, and the rate before.
     pub rate: Rate,
+    /// Whether it could go on and waits for others to be done first.
+    pub queued: bool,
+    /// In which run of all transfers sources were last looked for while it had to wait.
+    pub looked_for: u64,
     /// Whether listeners were told that nobody has it.
     pub told_waiting: bool,
     /// What listeners were told that the store can't do, until something was done again.
@@ -206,6 +212,8 @@ impl Transfer {
             announced: Timestamp::ZERO,
             announce: false,
             rate: Rate { began: now, ..Rate::default() },
+            queued: false,
+            looked_for: 0,
             told_waiting: false,
             told_blocked: None,
             repair: false,
@@ -288,6 +296,10 @@ impl Transfer {
         let left = total_bytes.saturating_sub(self.have_bytes);
         let (state, waiting_for) = match &self.phase {
             _ if self.order.paused => ("paused", String::new()),
+            Phase::Kept => ("waiting", "its turn".to_owned()),
+            Phase::Locating | Phase::Fetching | Phase::Blocked { .. } if self.queued => {
+                ("waiting", "its turn".to_owned())
+            }
             Phase::Locating if holders == 0 => ("waiting", "a peer that has it".to_owned()),
             Phase::Locating | Phase::Preparing => ("manifest", String::new()),
             Phase::Fetching if holders == 0 => ("waiting", "a peer that has it".to_owned()),

@@ -40,8 +40,6 @@ impl Room {
 impl Transfers {
     /// Does what one transfer needs next.
     pub(super) fn step(&mut self, ctx: &mut Context, content: ContentId, around: &mut Around<'_>) {
-        self.find_holders(ctx, content, around);
-        self.look_wider(ctx, content, around);
         let Some(transfer) = self.transfers.get(&content) else { return };
         match &transfer.phase {
             Phase::Locating => self.ask_for_root(ctx, content, around),
@@ -56,6 +54,7 @@ impl Transfers {
                     self.ask_for_chunks(ctx, content, around);
                 }
             }
+            Phase::Kept => self.restart(ctx, content),
             Phase::Blocked { until, .. } if *until <= ctx.now => self.restart(ctx, content),
             Phase::Blocked { .. } | Phase::Preparing | Phase::Finishing | Phase::Failed(_) => {}
         }
@@ -63,7 +62,7 @@ impl Transfers {
 
     /// Asks peers that may hold the content what they hold: those its ticket names, those that list it, those that
     /// other sources name, those that answered to its discovery key. Nobody else learns its id.
-    fn find_holders(&mut self, ctx: &mut Context, content: ContentId, around: &mut Around<'_>) {
+    pub(super) fn find_holders(&mut self, ctx: &mut Context, content: ContentId, around: &mut Around<'_>) {
         let Some(transfer) = self.transfers.get_mut(&content) else { return };
         let mut candidates: Vec<NodeId> = Self::ticket_nodes(&transfer.order);
         candidates.extend(around.records.holders(content));

@@ -51,6 +51,8 @@ pub struct Host {
     pub up_bytes_per_s: u64,
     /// Whether every span it sends has a wrong byte in its second chunk.
     pub corrupts: bool,
+    /// Whether it takes requests for spans and never sends any.
+    pub silent: bool,
     pub alive: bool,
     /// Whether it answered to being asked to stop.
     pub stopped: bool,
@@ -111,6 +113,12 @@ impl World {
         }
     }
 
+    /// How many contents a host is being sent spans of.
+    pub fn contents_in_flight(&self, getter: usize) -> usize {
+        let flows = self.flows.values().filter(|flow| flow.getter == getter);
+        flows.map(|flow| flow.request.content).collect::<std::collections::BTreeSet<_>>().len()
+    }
+
     /// Adds a node that knows the addresses of `seeds`, and starts it.
     pub fn add(&mut self, up_bytes_per_s: u64, seeds: &[usize]) -> usize {
         self.add_with(up_bytes_per_s, seeds, &[])
@@ -131,6 +139,7 @@ impl World {
             replies: BTreeMap::new(),
             up_bytes_per_s,
             corrupts: false,
+            silent: false,
             alive: true,
             stopped: false,
             member: None,
@@ -334,7 +343,10 @@ impl World {
                 let node = self.hosts[host].id;
                 self.later(peer, arrives, Input::Net(NetInput::Received { connection, node, message }));
             }
-            NetCommand::Fetch { command, node, request, .. } => self.fetch(host, command, node, request),
+            NetCommand::Fetch { command, node, request, stall_ms_max } => {
+                self.fetch(host, command, node, request);
+                self.stall(host, command, node, stall_ms_max);
+            }
             NetCommand::CancelFetch { fetch } => {
                 let serve = self.flows.iter().find(|(_, flow)| flow.fetch == fetch && flow.getter == host);
                 if let Some(serve) = serve.map(|(serve, _)| *serve) {
@@ -412,6 +424,15 @@ impl World {
         self.later(host, at, Input::Net(NetInput::Dialled { command, result }));
     }
 
+    /// What comes of a fetch from a source that sends nothing.
+    fn stall(&mut self, getter: usize, command: CommandId, node: NodeId, stall_ms_max: u64) {
+        if self.index_of(node).is_some_and(|source| self.hosts[source].silent) {
+            let (outcome, at) = (FetchOutcome::Stalled, self.now + stall_ms_max * 1_000_000);
+            let input = NetInput::Fetched { command, outcome, received_bytes: 0, chunks_verified: 0, aside_bytes: 0 };
+            self.later(getter, at, Input::Net(input));
+        }
+    }
+
     fn fetch(&mut self, getter: usize, fetch: CommandId, node: NodeId, request: SpanRequest) {
         let source = self.index_of(node).filter(|peer| self.connection(getter, *peer).is_some());
         self.next_id += 1;
@@ -426,7 +447,9 @@ impl World {
             NetInput::SpanRequested { serve, connection, node: self.hosts[getter].id, request: request.clone() };
         self.flows.insert(serve, Flow { getter, source, fetch, request, received: 0, verified: 0 });
         let at = self.now + self.delay_ns();
-        self.later(source, at, Input::Net(input));
+        if !self.hosts[source].silent {
+            self.later(source, at, Input::Net(input));
+        }
     }
 
     fn grant(&mut self, source: usize, command: CommandId, serve: ServeId, bytes: u64) {

@@ -237,7 +237,7 @@ impl Core {
         let requests: Vec<u64> =
             self.active.iter().filter(|(_, active)| stalled(active)).map(|(request, _)| *request).collect();
         for request in requests {
-            self.end(request, FetchOutcome::Disconnected, EndedBy::Us).await;
+            self.end(request, FetchOutcome::Stalled, EndedBy::Us).await;
         }
     }
 

@@ -60,6 +60,8 @@ pub enum FetchOutcome {
     Sink(SinkError),
     /// The connection or the stream ended.
     Disconnected,
+    /// Nothing came for longer than the command allowed.
+    Stalled,
     /// The source broke the protocol.
     Protocol(String),
     /// The brain cancelled it.
