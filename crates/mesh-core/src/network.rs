@@ -30,11 +30,11 @@ impl Node {
             NetInput::Discovered { node, addresses, by } => self.on_discovered(node, &addresses, by),
             NetInput::Connected { connection, node, address, dialled, class } => {
                 self.ctx.count(EventKind::ConnectionOpened);
-                let connection = Connection { id: connection, address, class, since: self.ctx.now };
+                let connection = Connection { id: connection, address, class, dialled, since: self.ctx.now };
                 if !dialled {
                     self.strangers.on_connected(&self.ctx, connection.id, node);
                 }
-                if self.peers.on_connected(&mut self.ctx, node, connection, dialled) {
+                if self.peers.on_connected(&mut self.ctx, node, connection) {
                     self.peers.report(&mut self.ctx, node, None);
                     self.records.on_connected(&mut self.ctx, node);
                 }

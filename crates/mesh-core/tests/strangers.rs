@@ -123,3 +123,23 @@ fn a_source_is_let_in_past_a_crowd() {
     };
     assert!(world.run_until(Duration::from_secs(60), complete));
 }
+
+#[test]
+fn static_and_remembered_peers_are_dialled_whatever_a_crowd_says() {
+    let mut world = World::new();
+    let friend = world.add(RATE, &[]);
+    let host = world.add(RATE, &[friend]);
+    settle(&mut world, 5);
+    assert!(world.is_connected(host, friend));
+    world.kill(friend);
+    crowd(&mut world, host);
+    settle(&mut world, 60);
+    world.restart(friend, &[]);
+    let two_minutes = Duration::from_secs(120);
+    assert!(world.run_until(two_minutes, |world| world.is_connected(host, friend)), "a static peer");
+    // Without its seed, and with the crowd still knocking, it knows by itself whom to look for.
+    world.kill(host);
+    settle(&mut world, 5);
+    world.restart(host, &[]);
+    assert!(world.run_until(two_minutes, |world| world.opened_to(friend).contains(&host)), "a remembered peer");
+}

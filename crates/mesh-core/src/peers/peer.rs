@@ -16,6 +16,8 @@ pub struct Connection {
     pub address: String,
     /// What the path looks like.
     pub class: LinkClass,
+    /// Whether we opened it.
+    pub dialled: bool,
     /// Since when it stands.
     pub since: Timestamp,
 }
@@ -43,6 +45,8 @@ pub struct Peer {
     pub(super) needed_until: Timestamp,
     /// Dials still made whatever the number of connections: it may be of use, but nobody vouches for that.
     pub(super) tries: u32,
+    /// One of those that are dialled whoever else is connected.
+    pub(super) anchor: bool,
     pub(super) seed: bool,
     pub(super) dialling: bool,
     pub(super) failures: u32,
@@ -59,7 +63,7 @@ impl Peer {
     }
 
     pub(super) fn is_wanted(&self, now: Timestamp) -> bool {
-        self.is_needed(now) || self.tries > 0
+        self.is_needed(now) || self.anchor || self.tries > 0
     }
 
     pub(super) fn backoff_max(&self, now: Timestamp) -> Duration {

@@ -5,15 +5,13 @@
 //! of life; nothing else is proof of death than an ended connection.
 
 mod peer;
+mod remember;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use bincode::{Decode, Encode};
 use mesh_proto::address::{bare, node_of};
-use mesh_proto::codec;
 use mesh_proto::limits::{ADDRESSES_PER_NODE_MAX, NODES_KNOWN_MAX};
-use mesh_proto::port::store::{Row, StoreCommand, Table};
 use mesh_proto::port::{Event, Failure, NetCommand};
 use mesh_proto::{CommandId, ConnectionId, NodeId, Timestamp, WakeReason};
 
@@ -22,6 +20,8 @@ pub use peer::{Connection, Peer};
 
 /// Connections the node opens by itself to keep in touch; needed peers and those who dial us come on top.
 const CONNECTIONS_WANTED: usize = 24;
+/// Of those, so many are opened however many others dialled us: a crowd can't shut a node in.
+const CONNECTIONS_DIALLED_MIN: usize = 8;
 /// Dials under way at once.
 const DIALS_MAX: usize = 8;
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
@@ -36,15 +36,6 @@ const NEED: Duration = Duration::from_secs(30);
 const SETTLED: Duration = Duration::from_secs(15);
 /// How often a peer is dialled that only may be of use.
 const TRIES: u32 = 3;
-/// Peers remembered across restarts.
-const REMEMBERED_MAX: usize = 256;
-
-/// A peer as it is remembered across restarts.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-struct Remembered {
-    addresses: Vec<String>,
-    last_connected_unix_ms: u64,
-}
 
 /// A static address whose node is not known yet.
 #[derive(Debug, Clone)]
@@ -78,14 +69,6 @@ impl Peers {
             peers.named_seeds.extend(node_of(address).map(|node| (node, address.clone())));
         }
         peers
-    }
-
-    /// Takes a peer remembered from an earlier run.
-    pub fn load_row(&mut self, row: &Row) {
-        let Ok(key) = <[u8; 32]>::try_from(row.key.as_slice()) else { return };
-        let Ok(remembered) = codec::decode::<Remembered, 65_536>(&row.value) else { return };
-        self.remembered.insert(NodeId(key));
-        self.learn(NodeId(key), &remembered.addresses, "remembered");
     }
 
     /// Notes that a node may be reachable at these addresses.
@@ -164,8 +147,8 @@ impl Peers {
     }
 
     /// A connection stands. Returns whether it is the first with this peer.
-    pub fn on_connected(&mut self, ctx: &mut Context, node: NodeId, connection: Connection, dialled: bool) -> bool {
-        let address = connection.address.clone();
+    pub fn on_connected(&mut self, ctx: &mut Context, node: NodeId, connection: Connection) -> bool {
+        let (address, dialled) = (connection.address.clone(), connection.dialled);
         let peer = self.peers.entry(node).or_default();
         peer.connections.push(connection);
         peer.tries = 0;
@@ -179,18 +162,6 @@ impl Peers {
             self.remember(ctx, node);
         }
         self.peers.get(&node).is_some_and(|peer| peer.connections.len() == 1)
-    }
-
-    fn remember(&mut self, ctx: &mut Context, node: NodeId) {
-        let Some(peer) = self.peers.get(&node) else { return };
-        if !self.remembered.contains(&node) && self.remembered.len() >= REMEMBERED_MAX {
-            return;
-        }
-        self.remembered.insert(node);
-        let remembered = Remembered { addresses: peer.addresses.clone(), last_connected_unix_ms: ctx.unix().0 };
-        let row = Row { table: Table::Peer, key: node.0.to_vec(), value: codec::encode(&remembered) };
-        let command = ctx.command_id();
-        ctx.store(StoreCommand::Write { command, put: vec![row], delete: Vec::new() });
     }
 
     /// A connection ended. Returns whether it was the last with this peer.
@@ -255,8 +226,8 @@ impl Peers {
     /// Opens what should be open and is due.
     pub fn run(&mut self, ctx: &mut Context) {
         self.dial_seeds(ctx);
-        let connected = self.connected().count();
-        let mut room = CONNECTIONS_WANTED.saturating_sub(connected + self.dials.len());
+        self.choose_anchors(ctx);
+        let mut room = self.room();
         let due: Vec<NodeId> = self
             .peers
             .iter()
@@ -281,6 +252,14 @@ impl Peers {
         }
     }
 
+    /// How many more connections the node should open by itself.
+    fn room(&self) -> usize {
+        let dialled = self.peers.values().filter(|peer| peer.connections.iter().any(|standing| standing.dialled));
+        let wanted = CONNECTIONS_WANTED.saturating_sub(self.connected().count());
+        let own = CONNECTIONS_DIALLED_MIN.saturating_sub(dialled.count());
+        wanted.max(own).saturating_sub(self.dials.len())
+    }
+
     fn dial_seeds(&mut self, ctx: &mut Context) {
         for (index, seed) in self.seeds.iter_mut().enumerate() {
             let connected = seed.node.is_some_and(|node| {
@@ -299,7 +278,7 @@ impl Peers {
     /// When a dial falls due.
     #[must_use]
     pub fn deadline(&self, ctx: &Context) -> Option<(Timestamp, WakeReason)> {
-        let has_room = self.connected().count() + self.dials.len() < CONNECTIONS_WANTED;
+        let has_room = self.room() > 0;
         let can_dial = self.dials.len() < DIALS_MAX;
         let peers = self
             .peers
