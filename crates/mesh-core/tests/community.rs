@@ -15,10 +15,6 @@ use world::World;
 
 const RATE: u64 = 2_500_000;
 
-fn settle(world: &mut World, seconds: u64) {
-    world.run_until(Duration::from_secs(seconds), |_| false);
-}
-
 fn share(world: &mut World, host: usize, listed: bool, access: Access) -> String {
     let command = UserCommand::Share {
         path: "/data/maps of the hills-40".to_owned(),
@@ -78,9 +74,9 @@ fn a_listing_spreads_over_a_line_of_nodes_and_is_taken_back() {
         let seeds: Vec<usize> = index.checked_sub(1).into_iter().collect();
         world.add(RATE, &seeds);
     }
-    settle(&mut world, 30);
+    world.settle(30);
     share(&mut world, 0, true, Access::Public);
-    settle(&mut world, 30);
+    world.settle(30);
     let found = search(&mut world, 5, "HILLS osm");
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0].publisher, world.hosts[0].id);
@@ -88,7 +84,7 @@ fn a_listing_spreads_over_a_line_of_nodes_and_is_taken_back() {
     assert!(arrives(&mut world, 5, &found[0].ticket));
     let content = found[0].content_id;
     assert_eq!(world.reply(0, UserCommand::Remove { content, delete_files: false }), UserReply::Done);
-    settle(&mut world, 60);
+    world.settle(60);
     assert!(search(&mut world, 3, "hills").is_empty());
 }
 
@@ -96,7 +92,7 @@ fn a_listing_spreads_over_a_line_of_nodes_and_is_taken_back() {
 fn a_community_shares_among_its_own_until_a_member_is_revoked() {
     let mut world = World::new();
     let (founder, friend, stranger) = (world.add(RATE, &[]), world.add(RATE, &[0]), world.add(RATE, &[0]));
-    settle(&mut world, 5);
+    world.settle(5);
     let _ = new_member(&mut world, founder, "Ada");
     let member = new_member(&mut world, friend, "Ben");
     let _ = new_member(&mut world, stranger, "Cleo");
@@ -108,7 +104,7 @@ fn a_community_shares_among_its_own_until_a_member_is_revoked() {
     assert!(matches!(refused, UserReply::Failed(_)), "an invitation is for its member only: {refused:?}");
     let joined = world.reply(friend, UserCommand::CommunityJoin { invitation: invite.invitation });
     assert_eq!(joined, UserReply::Done);
-    settle(&mut world, 60);
+    world.settle(60);
     let ticket = share(&mut world, founder, false, Access::Community(community));
     assert!(arrives(&mut world, friend, &ticket), "a member gets it");
     assert!(!arrives(&mut world, stranger, &ticket), "a stranger does not, from either");
@@ -116,7 +112,7 @@ fn a_community_shares_among_its_own_until_a_member_is_revoked() {
     let subject = member.to_string();
     let reason = "moved away".to_owned();
     assert_eq!(world.reply(founder, UserCommand::MemberRevoke { subject, reason }), UserReply::Done);
-    settle(&mut world, 60);
+    world.settle(60);
     let UserReply::Communities(views) = world.reply(friend, UserCommand::CommunityList) else { panic!("a list") };
     assert!(views.iter().all(|view| !view.belongs), "{views:?}");
 }
@@ -125,7 +121,7 @@ fn a_community_shares_among_its_own_until_a_member_is_revoked() {
 fn a_forged_invitation_is_refused_and_a_good_one_counts_at_once() {
     let mut world = World::new();
     let (founder, friend) = (world.add(RATE, &[]), world.add(RATE, &[]));
-    settle(&mut world, 5);
+    world.settle(5);
     let _ = new_member(&mut world, founder, "Ada");
     let member = new_member(&mut world, friend, "Ben");
     assert_eq!(world.reply(founder, UserCommand::CommunityNew { name: "Hill".to_owned() }), UserReply::Done);
@@ -156,11 +152,11 @@ fn a_forged_invitation_is_refused_and_a_good_one_counts_at_once() {
 fn a_members_second_node_is_as_its_first() {
     let mut world = World::new();
     let (first, second) = (world.add(RATE, &[]), world.add(RATE, &[0]));
-    settle(&mut world, 5);
+    world.settle(5);
     let member = new_member(&mut world, first, "Ada");
     let node = world.hosts[second].id;
     assert_eq!(world.reply(first, UserCommand::MemberAddNode { node }), UserReply::Done);
-    settle(&mut world, 30);
+    world.settle(30);
     assert_eq!(own_member(&mut world, second), member);
     let ticket = share(&mut world, first, false, Access::Members(vec![member]));
     assert!(arrives(&mut world, second, &ticket));

@@ -15,10 +15,6 @@ use world::World;
 
 const RATE: u64 = 2_500_000;
 
-fn settle(world: &mut World, seconds: u64) {
-    world.run_until(Duration::from_secs(seconds), |_| false);
-}
-
 fn share(world: &mut World, host: usize, access: Access) -> ShareView {
     let path = "/data/file-50".to_owned();
     let command = UserCommand::Share { path, name: None, listed: false, tags: Vec::new(), access };
@@ -57,11 +53,11 @@ fn strangers(kademlia: bool) -> (World, usize, usize) {
 fn a_source_nobody_near_knows_is_found_by_the_wider_lookup() {
     let (mut world, source, getter) = strangers(true);
     let shared = share(&mut world, source, Access::Ticket);
-    settle(&mut world, 10);
+    world.settle(10);
     assert_eq!(world.announced[&source], vec![shared.content_id.discovery_key()], "the key, not the id");
     get(&mut world, getter, shared.content_id);
     assert!(world.run_until(Duration::from_secs(60), |world| is_complete(world, getter)));
-    settle(&mut world, 60);
+    world.settle(60);
     assert_eq!(world.lookups.len(), 1, "once it is here nobody is looked for: {:?}", world.lookups);
 }
 
@@ -70,7 +66,7 @@ fn the_lookup_is_left_alone_when_it_is_off_or_not_needed() {
     let (mut world, source, getter) = strangers(false);
     let shared = share(&mut world, source, Access::Ticket);
     get(&mut world, getter, shared.content_id);
-    settle(&mut world, 120);
+    world.settle(120);
     assert!(!is_complete(&world, getter));
     assert!(world.announced.is_empty() && world.lookups.is_empty());
 
@@ -90,7 +86,7 @@ fn looking_in_vain_is_done_ever_less_often() {
     for lost in 0..6 {
         get(&mut world, getter, ContentId([0xa0 + lost; 32]));
     }
-    settle(&mut world, 3600);
+    world.settle(3600);
     let lost = ContentId([0xa0; 32]).discovery_key();
     let mut times: Vec<u64> = world.lookups.iter().filter(|(_, _, key)| *key == lost).map(|one| one.0).collect();
     times.dedup();
@@ -105,15 +101,15 @@ fn looking_in_vain_is_done_ever_less_often() {
 fn only_what_strangers_may_fetch_is_announced_and_only_while_it_is_here() {
     let (mut world, source, _) = strangers(true);
     let shared = share(&mut world, source, Access::Members(Vec::new()));
-    settle(&mut world, 60);
+    world.settle(60);
     assert_eq!(world.announced.get(&source), None);
     let shared_again = share(&mut world, source, Access::Public);
     assert_eq!(shared.content_id, shared_again.content_id);
-    settle(&mut world, 60);
+    world.settle(60);
     assert_eq!(world.announced[&source].len(), 1);
     let content = shared.content_id;
     assert_eq!(world.reply(source, UserCommand::Remove { content, delete_files: false }), UserReply::Done);
-    settle(&mut world, 60);
+    world.settle(60);
     assert!(world.announced[&source].is_empty());
 }
 
@@ -121,12 +117,12 @@ fn only_what_strangers_may_fetch_is_announced_and_only_while_it_is_here() {
 fn what_was_announced_is_announced_anew_after_solitude() {
     let (mut world, source, _) = strangers(true);
     share(&mut world, source, Access::Ticket);
-    settle(&mut world, 10);
+    world.settle(10);
     assert_eq!(world.announced[&source].len(), 1);
     world.kill(0);
-    settle(&mut world, 5);
+    world.settle(5);
     assert!(world.announced[&source].is_empty());
     world.restart(0, &[]);
-    settle(&mut world, 60);
+    world.settle(60);
     assert_eq!(world.announced[&source].len(), 1);
 }

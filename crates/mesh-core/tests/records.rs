@@ -3,8 +3,6 @@
 #[allow(dead_code, reason = "each test file uses its part of the world")]
 mod world;
 
-use std::time::Duration;
-
 use mesh_proto::extensions::Extensions;
 use mesh_proto::message::{Message, Records};
 use mesh_proto::port::user::{UserCommand, UserReply};
@@ -20,10 +18,6 @@ const RATE: u64 = 2_500_000;
 /// Keys of nodes and members that are not of the world.
 const ABSENT: [u8; 32] = [0x91; 32];
 const MEMBER: [u8; 32] = [0x92; 32];
-
-fn settle(world: &mut World, seconds: u64) {
-    world.run_until(Duration::from_secs(seconds), |_| false);
-}
 
 fn entry(content: u8, version: u64, withdrawn: bool, name: &str) -> Record {
     Record::Catalogue(CatalogueEntry {
@@ -87,7 +81,7 @@ fn line(hosts: usize) -> World {
         let seeds: Vec<usize> = index.checked_sub(1).into_iter().collect();
         world.add(RATE, &seeds);
     }
-    settle(&mut world, 30);
+    world.settle(30);
     world
 }
 
@@ -96,12 +90,6 @@ fn names(world: &mut World, host: usize) -> Vec<String> {
         UserReply::Catalogue(views) => views.into_iter().map(|view| view.name).collect(),
         other => panic!("no catalogue: {other:?}"),
     }
-}
-
-fn counted(world: &mut World, host: usize, kind: &str) -> u64 {
-    let UserReply::Status(status) = world.reply(host, UserCommand::Status) else { panic!("a status") };
-    let of_kind = |labels: &[(String, String)]| labels.iter().any(|(_, value)| value == kind);
-    status.counters.iter().find(|counter| of_kind(&counter.labels)).map_or(0, |counter| counter.value)
 }
 
 #[test]
@@ -117,18 +105,18 @@ fn a_forged_record_is_neither_kept_nor_passed_on_and_its_bringer_soon_ignored() 
     let mut stolen = signed(MEMBER, &good);
     stolen.signer = ABSENT;
     send(&mut world, 1, 0, vec![stolen]);
-    settle(&mut world, 60);
+    world.settle(60);
     for host in 0..3 {
         assert!(names(&mut world, host).is_empty());
     }
     assert_eq!(world.hosts[1].store.records(), before);
-    assert!(counted(&mut world, 1, "signature_refused") >= 8);
-    assert_eq!(counted(&mut world, 2, "signature_refused"), 0, "a forgery goes no further");
+    assert!(world.counted(1, "signature_refused") >= 8);
+    assert_eq!(world.counted(2, "signature_refused"), 0, "a forgery goes no further");
     send(&mut world, 1, 0, vec![signed(ABSENT, &good)]);
-    settle(&mut world, 5);
+    world.settle(5);
     assert!(names(&mut world, 1).is_empty(), "who lied so often is not listened to on this connection");
     send(&mut world, 1, 2, vec![signed(ABSENT, &good)]);
-    settle(&mut world, 5);
+    world.settle(5);
     assert_eq!(names(&mut world, 1), ["good"], "others are");
 }
 
@@ -137,19 +125,19 @@ fn an_older_version_brought_back_changes_nothing() {
     let mut world = line(3);
     let old = signed(ABSENT, &entry(1, 1, false, "old"));
     send(&mut world, 0, 1, vec![old.clone(), signed(ABSENT, &entry(2, 4, false, "taken back"))]);
-    settle(&mut world, 30);
+    world.settle(30);
     let newer = vec![signed(ABSENT, &entry(1, 2, false, "new")), signed(ABSENT, &entry(2, 5, true, "taken back"))];
     send(&mut world, 0, 1, newer);
-    settle(&mut world, 30);
+    world.settle(30);
     let state = world.hosts[2].store.records();
     for host in 0..3 {
         let from = if host == 0 { 1 } else { host - 1 };
         send(&mut world, host, from, vec![old.clone(), signed(ABSENT, &entry(2, 4, false, "taken back"))]);
     }
     let before = world.frames;
-    settle(&mut world, 1);
+    world.settle(1);
     assert!(world.frames - before < 6, "what is old is not passed on");
-    settle(&mut world, 60);
+    world.settle(60);
     for host in 0..3 {
         assert_eq!(names(&mut world, host), ["new"]);
         assert_eq!(world.hosts[host].store.records(), state);
@@ -157,9 +145,9 @@ fn an_older_version_brought_back_changes_nothing() {
     // Nor after a restart: what was seen is kept.
     world.kill(2);
     world.restart(2, &[1]);
-    settle(&mut world, 10);
+    world.settle(10);
     send(&mut world, 2, 1, vec![old]);
-    settle(&mut world, 10);
+    world.settle(10);
     assert_eq!(names(&mut world, 2), ["new"]);
 }
 
@@ -170,7 +158,7 @@ fn of_two_records_with_one_version_all_keep_the_same() {
     let [one, other] = pair.clone();
     send(&mut world, 0, 1, vec![one]);
     send(&mut world, 3, 2, vec![other]);
-    settle(&mut world, 60);
+    world.settle(60);
     let greater = pair.iter().max_by_key(|signed| signed.body.clone()).expect("two");
     for host in 0..4 {
         assert!(world.hosts[host].store.records().values().any(|kept| kept == greater));
@@ -187,20 +175,20 @@ fn a_stolen_node_is_not_certified_again_by_a_greater_version() {
         peers.iter().find(|view| view.node == stolen).and_then(|view| view.member)
     };
     send(&mut world, 0, 1, vec![signed(MEMBER, &certificate(stolen, 1))]);
-    settle(&mut world, 30);
+    world.settle(30);
     assert_eq!(owner_of(&mut world, 1), Some(MemberId(MEMBER)));
     send(&mut world, 0, 1, vec![signed(MEMBER, &revocation(stolen, "stolen"))]);
-    settle(&mut world, 30);
+    world.settle(30);
     // Somebody else's revocation means nothing, and the owner's can't be outdone.
     for version in [2, u64::MAX] {
         send(&mut world, 1, 2, vec![signed(MEMBER, &certificate(stolen, version))]);
-        settle(&mut world, 30);
+        world.settle(30);
         assert_eq!(owner_of(&mut world, 0), None);
         assert_eq!(owner_of(&mut world, 1), None);
     }
     let other = world.hosts[0].id;
     send(&mut world, 1, 2, vec![signed(MEMBER, &certificate(other, 1)), signed(ABSENT, &revocation(other, "spite"))]);
-    settle(&mut world, 30);
+    world.settle(30);
     let UserReply::Members(members) = world.reply(1, UserCommand::MemberList) else { panic!("a list") };
     assert!(members.iter().any(|view| view.member == MemberId(MEMBER) && view.nodes == [other]), "{members:?}");
 }
@@ -215,7 +203,7 @@ fn a_node_that_lost_its_disk_outdoes_what_it_once_said() {
         signed(own, &entry(6, u64::MAX, false, "at the end of numbers")),
     ];
     send(&mut world, 0, 1, once);
-    settle(&mut world, 120);
+    world.settle(120);
     let addresses = |world: &World, host: usize| {
         let records = world.hosts[host].store.records();
         let own_record = records.values().filter(|kept| kept.signer == own).find_map(|kept| match kept.record() {
@@ -260,7 +248,7 @@ fn outcome(deliveries: &[(Signed, usize)]) -> Vec<Vec<Signed>> {
         let from = if *host == 0 { 1 } else { host - 1 };
         send(&mut world, *host, from, vec![record.clone()]);
     }
-    settle(&mut world, 120);
+    world.settle(120);
     let own: Vec<[u8; 32]> = world.hosts.iter().map(|host| host.id.0).collect();
     let foreign = |record: &Signed| !own.contains(&record.signer);
     world.hosts.iter().map(|host| host.store.records().into_values().filter(foreign).collect()).collect()

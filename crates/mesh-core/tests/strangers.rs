@@ -15,20 +15,10 @@ use world::World;
 const RATE: u64 = 2_500_000;
 const CROWD: usize = 60;
 
-fn settle(world: &mut World, seconds: u64) {
-    world.run_until(Duration::from_secs(seconds), |_| false);
-}
-
 fn crowd(world: &mut World, host: usize) {
     for _ in 0..CROWD {
         world.add(RATE, &[host]);
     }
-}
-
-fn counted(world: &mut World, host: usize, kind: &str) -> u64 {
-    let UserReply::Status(status) = world.reply(host, UserCommand::Status) else { panic!("a status") };
-    let of_kind = |labels: &[(String, String)]| labels.iter().any(|(_, value)| value == kind);
-    status.counters.iter().find(|counter| of_kind(&counter.labels)).map_or(0, |counter| counter.value)
 }
 
 #[test]
@@ -52,10 +42,10 @@ fn a_crowd_of_strangers_takes_no_more_than_its_places() {
     let closed = world.closed.iter().filter(|(by, _)| *by == host).count() as u64;
     assert!(closed >= (CROWD - CONNECTIONS_FROM_STRANGERS_MAX) as u64);
     assert!(world.closed.iter().all(|(_, why)| why.contains("try again later")), "{:?}", world.closed[0]);
-    assert_eq!(counted(&mut world, host, "limit_connections"), closed);
+    assert_eq!(world.counted(host, "limit_connections"), closed);
     // Who is refused tries ever less often: in ten minutes not once a second.
     let before = world.closed.len();
-    settle(&mut world, 600);
+    world.settle(600);
     let tries = world.closed.len() - before;
     assert!(tries < (CROWD - CONNECTIONS_FROM_STRANGERS_MAX) * 60, "{tries} tries in ten minutes");
     assert!(world.opened_to(host).len() <= CONNECTIONS_FROM_STRANGERS_MAX + CONNECTIONS_GREETING_MAX);
@@ -65,7 +55,7 @@ fn a_crowd_of_strangers_takes_no_more_than_its_places() {
 fn a_community_s_own_are_let_in_past_a_crowd() {
     let mut world = World::new();
     let (host, friend) = (world.add(RATE, &[]), world.add(RATE, &[0]));
-    settle(&mut world, 5);
+    world.settle(5);
     for (index, name) in [(host, "Ada"), (friend, "Ben")] {
         assert_eq!(world.reply(index, UserCommand::MemberNew { name: name.to_owned() }), UserReply::Done);
     }
@@ -76,17 +66,17 @@ fn a_community_s_own_are_let_in_past_a_crowd() {
     let UserReply::Invitation(invite) = invited else { panic!("{invited:?}") };
     let joined = world.reply(friend, UserCommand::CommunityJoin { invitation: invite.invitation });
     assert_eq!(joined, UserReply::Done);
-    settle(&mut world, 30);
+    world.settle(30);
     world.kill(friend);
     // Somebody with a certificate of its own making is a stranger all the same.
     let selfmade = world.add(RATE, &[]);
     assert_eq!(world.reply(selfmade, UserCommand::MemberNew { name: "Eve".to_owned() }), UserReply::Done);
     world.kill(selfmade);
     crowd(&mut world, host);
-    settle(&mut world, 60);
+    world.settle(60);
     world.restart(friend, &[host]);
     world.restart(selfmade, &[host]);
-    settle(&mut world, 60);
+    world.settle(60);
     let strangers = world.opened_to(host).iter().filter(|index| **index != friend).count();
     assert!(strangers <= CONNECTIONS_FROM_STRANGERS_MAX + CONNECTIONS_GREETING_MAX, "{strangers}");
     let ten_seconds = Duration::from_secs(10);
@@ -116,7 +106,7 @@ fn a_source_is_let_in_past_a_crowd() {
     };
     assert!(matches!(world.reply(host, command), UserReply::Getting(_)));
     crowd(&mut world, host);
-    settle(&mut world, 60);
+    world.settle(60);
     world.restart(source, &[host]);
     let complete = |world: &World| {
         !world.seen(host, |event| matches!(event, Event::TransferComplete { .. }).then_some(())).is_empty()
@@ -129,17 +119,17 @@ fn static_and_remembered_peers_are_dialled_whatever_a_crowd_says() {
     let mut world = World::new();
     let friend = world.add(RATE, &[]);
     let host = world.add(RATE, &[friend]);
-    settle(&mut world, 5);
+    world.settle(5);
     assert!(world.is_connected(host, friend));
     world.kill(friend);
     crowd(&mut world, host);
-    settle(&mut world, 60);
+    world.settle(60);
     world.restart(friend, &[]);
     let two_minutes = Duration::from_secs(120);
     assert!(world.run_until(two_minutes, |world| world.is_connected(host, friend)), "a static peer");
     // Without its seed, and with the crowd still knocking, it knows by itself whom to look for.
     world.kill(host);
-    settle(&mut world, 5);
+    world.settle(5);
     world.restart(host, &[]);
     assert!(world.run_until(two_minutes, |world| world.opened_to(friend).contains(&host)), "a remembered peer");
 }

@@ -116,26 +116,21 @@ fn every_counter_is_shown_and_those_of_a_transfer_count() {
     let source = world.add(100 * MBIT, &[]);
     let getter = world.add(100 * MBIT, &[]);
     let shared = share(&mut world, source, "/data/file-100");
-    let value = |world: &mut World, host: usize, label: &str| {
-        let UserReply::Status(status) = world.reply(host, UserCommand::Status) else { panic!("a status") };
-        let has = |labels: &[(String, String)]| labels.iter().any(|(_, value)| value == label);
-        status.counters.iter().find(|counter| has(&counter.labels)).map(|counter| counter.value)
-    };
     for kind in mesh_analytics::EventKind::ALL {
-        assert!(value(&mut world, getter, kind.name()).is_some(), "{}", kind.name());
+        assert!(world.counter(getter, kind.name()).is_some(), "{}", kind.name());
     }
     for purpose in mesh_analytics::Purpose::ALL {
-        assert_eq!(value(&mut world, getter, purpose.name()), Some(0), "{}", purpose.name());
+        assert_eq!(world.counter(getter, purpose.name()), Some(0), "{}", purpose.name());
     }
     get(&mut world, getter, &shared.ticket);
-    assert_eq!(value(&mut world, getter, "transfer_started"), Some(1));
-    assert_eq!(value(&mut world, getter, "transfer_finished"), Some(1));
-    assert_eq!(value(&mut world, getter, "chunk_verified"), Some(u64::from(shared.chunks)));
-    assert_eq!(value(&mut world, getter, "connection_opened"), Some(1));
+    assert_eq!(world.counted(getter, "transfer_started"), 1);
+    assert_eq!(world.counted(getter, "transfer_finished"), 1);
+    assert_eq!(world.counted(getter, "chunk_verified"), u64::from(shared.chunks));
+    assert_eq!(world.counted(getter, "connection_opened"), 1);
     world.kill(source);
     world.run_until(Duration::from_secs(30), |_| false);
-    assert_eq!(value(&mut world, getter, "connection_closed"), Some(1));
-    assert!(value(&mut world, getter, "dial_failed") > Some(0));
+    assert_eq!(world.counted(getter, "connection_closed"), 1);
+    assert!(world.counted(getter, "dial_failed") > 0);
 }
 
 #[test]
@@ -147,12 +142,7 @@ fn a_silent_source_loses_its_spans_and_not_our_time() {
     world.hosts[silent].silent = true;
     assert!(matches!(world.reply(getter, get_command(&shared.ticket)), UserReply::Getting(_)));
     world.run_until(Duration::from_secs(20), |_| false);
-    let stalled = |world: &mut World| {
-        let UserReply::Status(status) = world.reply(getter, UserCommand::Status) else { panic!("a status") };
-        let has = |labels: &[(String, String)]| labels.iter().any(|(_, value)| value == "span_stalled");
-        status.counters.iter().find(|counter| has(&counter.labels)).map(|counter| counter.value)
-    };
-    assert!(stalled(&mut world) > Some(0));
+    assert!(world.counted(getter, "span_stalled") > 0);
     let other = world.add(100 * MBIT, &[getter]);
     assert_eq!(share(&mut world, other, "/data/file-100").content_id, shared.content_id);
     let done = world.run_until(Duration::from_secs(40), |world| report_of(world, getter).is_some());

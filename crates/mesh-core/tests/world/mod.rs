@@ -278,6 +278,23 @@ impl World {
         true
     }
 
+    /// Lets time pass.
+    pub fn settle(&mut self, seconds: u64) {
+        self.run_until(Duration::from_secs(seconds), |_| false);
+    }
+
+    /// The value of a host's counter that has this label, if it is shown.
+    pub fn counter(&mut self, host: usize, label: &str) -> Option<u64> {
+        let UserReply::Status(status) = self.reply(host, UserCommand::Status) else { panic!("a status") };
+        let has = |labels: &[(String, String)]| labels.iter().any(|(_, value)| value == label);
+        status.counters.iter().find(|counter| has(&counter.labels)).map(|counter| counter.value)
+    }
+
+    /// The same, of a counter that must be shown.
+    pub fn counted(&mut self, host: usize, label: &str) -> u64 {
+        self.counter(host, label).unwrap_or_else(|| panic!("{label} is not shown"))
+    }
+
     fn happen(&mut self, happening: Happening) {
         let (host, input) = match happening {
             Happening::Input(host, input) => (host, *input),
