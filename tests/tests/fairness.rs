@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use mesh_tests::{Host, Lan, TestNode, files, journal};
+use mesh_tests::{Host, Lan, Running, TestNode, files, journal, wait};
 use tempfile::TempDir;
 
 const UPLINK_MBIT_PER_S: u32 = 20;
@@ -40,18 +40,25 @@ fn modest_share(lan: &mut Lan, bottleneck: Bottleneck, discipline: &str) -> f64 
     let greedy = greedy_member(lan, &folder);
     let modest = lone_member(lan, &folder);
 
-    let mut fetches = Vec::new();
+    let mut orders = Vec::new();
     for (number, node) in greedy.iter().enumerate() {
         for content in 0..CONTENTS_PER_NODE {
             let file = folder.path().join(format!("greedy-{number}-{content}"));
             files::write_random(&file, GREEDY_FILE_BYTES, (number * 1000 + content) as u64);
-            let ticket = source.share(&file);
-            fetches.push(node.start_fetch(&ticket, &file.with_extension("copy")));
+            orders.push((node, source.share(&file), file.with_extension("copy")));
         }
     }
     let file = folder.path().join("modest");
     files::write_random(&file, MODEST_FILE_BYTES, 99);
     let ticket = source.share(&file);
+    // The source stands still while all begin, so that they come at once however slow this machine is.
+    source.process().signal("STOP");
+    let mut fetches: Vec<Running> = orders.iter().map(|(node, ticket, copy)| node.start_fetch(ticket, copy)).collect();
+    for node in &greedy {
+        let works_on_all = || (node.status()["transfers"].as_array()?.len() == CONTENTS_PER_NODE).then_some(());
+        wait::until("a node that works on all it was asked for", LIMIT, works_on_all);
+    }
+    source.process().signal("CONT");
     for fetch in fetches.iter_mut().step_by(CONTENTS_PER_NODE) {
         let _ = fetch.wait_for_event("transfer_progress", LIMIT);
     }
@@ -68,14 +75,21 @@ fn modest_share(lan: &mut Lan, bottleneck: Bottleneck, discipline: &str) -> f64 
     share
 }
 
-fn measure(source: &Host, modest: &TestNode, ticket: &str, folder: &TempDir) -> f64 {
-    let before = source.sent_bytes();
-    let fetch = modest.start_fetch(ticket, &folder.path().join("modest.copy"));
+/// Of all bytes that left the source while the modest member fetched, headers and all, those that went to it.
+fn measure(source: &Host, modest: &Modest, ticket: &str, folder: &TempDir) -> f64 {
+    let before = (source.sent_bytes(), modest.host.received_bytes());
+    let fetch = modest.node.start_fetch(ticket, &folder.path().join("modest.copy"));
     let _ = fetch.wait(LIMIT).success();
-    let sent = source.sent_bytes() - before;
-    let share = MODEST_FILE_BYTES as f64 / sent as f64;
+    let (sent, received) = (source.sent_bytes() - before.0, modest.host.received_bytes() - before.1);
+    assert!(received > MODEST_FILE_BYTES, "its link brought the file");
+    let share = received as f64 / sent as f64;
     println!("share of the uplink: {:.1} % ({sent} bytes left the source)", share * 100.0);
     share
+}
+
+struct Modest {
+    host: Host,
+    node: TestNode,
 }
 
 fn greedy_member(lan: &mut Lan, folder: &TempDir) -> Vec<TestNode> {
@@ -89,11 +103,12 @@ fn greedy_member(lan: &mut Lan, folder: &TempDir) -> Vec<TestNode> {
     nodes
 }
 
-fn lone_member(lan: &mut Lan, folder: &TempDir) -> TestNode {
-    let mut node = lan.host().node(&folder.path().join("modest-node"));
+fn lone_member(lan: &mut Lan, folder: &TempDir) -> Modest {
+    let host = lan.host();
+    let mut node = host.node(&folder.path().join("modest-node"));
     node.up();
     let _ = node.run(&["member", "new", "Modest"]);
-    node
+    Modest { host, node }
 }
 
 #[test]
