@@ -154,6 +154,16 @@ impl Contents {
         self.contents.insert(stored.content, Content { stored, treatment, changed: None });
     }
 
+    /// Takes back a content that could not be removed.
+    pub fn restore(&mut self, content: Content) {
+        let changed = content.changed.clone();
+        let id = content.stored.content;
+        self.add(content.stored, content.treatment);
+        if let Some(content) = self.contents.get_mut(&id) {
+            content.changed = changed;
+        }
+    }
+
     /// Keeps how a content is treated while it is repaired.
     pub fn set_repairing(&mut self, content: ContentId, treatment: Treatment) {
         self.repairing.insert(content, treatment);

@@ -15,7 +15,7 @@
 //! | [`announce`] | what is announced in the wider lookup |
 //! | [`interest`] | who asked what we hold and is told when that changes |
 //! | [`contents`] | what is here and how it is treated |
-//! | `quota`, `repair` | what may stay on disk, and making good what was damaged there |
+//! | `quota`, `repair`, `removal` | what may stay on disk, making good what was damaged there, forgetting |
 //!
 //! Invariant: the same configuration, seed and inputs give the same outputs, bit for bit.
 
@@ -32,6 +32,7 @@ mod opening;
 pub mod peers;
 mod quota;
 pub mod records;
+mod removal;
 mod repair;
 pub mod serve;
 pub mod settings;

@@ -34,7 +34,7 @@ pub(crate) enum Pending {
     ShareRow { request: UserRequestId, content: ContentId },
     /// A quota is being written down.
     Quota { request: UserRequestId, view: GcView },
-    /// A removal, dial or other plain request.
+    /// A request that is just done or not.
     Plain { request: UserRequestId },
     /// What is here is being copied elsewhere.
     Copy { request: UserRequestId, content: ContentId, path: String },
@@ -46,7 +46,9 @@ pub(crate) enum Pending {
     Doctor { request: UserRequestId },
     /// The last rows of this process are being written.
     Stop,
-    /// A removal by collection; nothing to tell.
+    /// A content is being removed; without a request by collection.
+    Remove { request: Option<UserRequestId>, content: Box<crate::contents::Content> },
+    /// Nothing to tell.
     Quiet,
 }
 

@@ -2,7 +2,7 @@
 
 use mesh_analytics::EventKind;
 use mesh_proto::limits::{CONTENTS_MAX, LOCAL_PATH_BYTES_MAX, NAME_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX, TRANSFERS_MAX};
-use mesh_proto::port::store::{Row, StoreCommand, StoredContent, Table};
+use mesh_proto::port::store::{Row, StoreCommand, StoredContent};
 use mesh_proto::port::user::{ErrorKind, UserCommand, UserError, UserReply};
 use mesh_proto::port::view::{GetView, ShareView};
 use mesh_proto::port::{Event, Failure, UserRequestId};
@@ -223,42 +223,6 @@ impl Node {
         self.transfers.set_paused(&mut self.ctx, content, paused).map(|()| Some(UserReply::Done))
     }
 
-    fn cancel(&mut self, content: ContentId) -> Result<(), UserError> {
-        self.transfers.cancel(&mut self.ctx, content)?;
-        if self.contents.take_repairing(content).is_some() {
-            let command = self.ctx.command_id();
-            let delete = vec![(Table::Treatment, content.0.to_vec())];
-            self.ctx.store(StoreCommand::Write { command, put: Vec::new(), delete });
-        }
-        self.interests.changed(&self.ctx, content, true);
-        Ok(())
-    }
-
-    pub(crate) fn remove(
-        &mut self,
-        request: Option<UserRequestId>,
-        content: ContentId,
-        delete_files: bool,
-    ) -> Result<(), UserError> {
-        if self.contents.remove(content).is_none() {
-            self.cancel(content).map_err(|_| not_here())?;
-            if let Some(request) = request {
-                self.ctx.reply(request, UserReply::Done);
-            }
-            return Ok(());
-        }
-        self.records.withdraw(&mut self.ctx, content);
-        self.records.set_holding(&mut self.ctx, content, false);
-        self.interests.changed(&self.ctx, content, true);
-        let command = self.ctx.command_id();
-        self.pending.insert(command, request.map_or(Pending::Quiet, |request| Pending::Plain { request }));
-        self.ctx.store(StoreCommand::Remove { command, content, delete_files });
-        let command = self.ctx.command_id();
-        let delete = vec![(Table::Treatment, content.0.to_vec())];
-        self.ctx.store(StoreCommand::Write { command, put: Vec::new(), delete });
-        Ok(())
-    }
-
     fn pin(&mut self, request: UserRequestId, content: ContentId, pinned: bool) -> Result<(), UserError> {
         let known = self.contents.find_mut(content).ok_or_else(not_here)?;
         known.treatment.pinned = pinned;
@@ -281,6 +245,7 @@ impl Node {
                 let view = GetView { content_id: content, path, complete: true, report: None };
                 self.ctx.reply(request, UserReply::Getting(view));
             }
+            (Some(Pending::Remove { request, content }), result) => self.on_removed(request, *content, result),
             (Some(Pending::Quota { request, view }), Ok(())) => self.ctx.reply(request, UserReply::Collected(view)),
             (
                 Some(

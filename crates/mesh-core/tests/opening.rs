@@ -47,6 +47,11 @@ fn pinned() -> Row {
 
 /// Opens a node on a disk; its list of contents, and everything it did.
 fn opened(rows: Vec<Row>, stored: StoredContent) -> (Vec<ContentView>, Vec<Output>) {
+    opened_and(rows, stored, UserCommand::List)
+}
+
+/// The same, with something asked besides.
+fn opened_and(rows: Vec<Row>, stored: StoredContent, command: UserCommand) -> (Vec<ContentView>, Vec<Output>) {
     let mut node = Node::new(BrainConfig::default(), [1; 32]);
     let mut outputs = Vec::new();
     let inputs = [
@@ -54,6 +59,7 @@ fn opened(rows: Vec<Row>, stored: StoredContent) -> (Vec<ContentView>, Vec<Outpu
         Input::Clock { unix: UnixMs(1_700_000_000_000), trusted: true },
         Input::Store(StoreInput::Opened { rows, contents: vec![stored], repairs: Vec::new() }),
         Input::User { request: UserRequestId(1), command: UserCommand::List },
+        Input::User { request: UserRequestId(2), command },
     ];
     for input in inputs {
         node.handle(Timestamp(1_000_000), input);
@@ -86,4 +92,23 @@ fn a_repair_goes_on_as_a_fetch_of_what_stays_pinned() {
     assert_eq!((list[0].state.as_str(), list[0].pinned), ("fetching", true));
     let resumes = |output: &Output| matches!(output, Output::Store(StoreCommand::Receive { root: None, .. }));
     assert!(outputs.iter().any(resumes) && !outputs.iter().any(ends_the_order));
+}
+
+#[test]
+fn giving_up_a_repair_leaves_the_file_and_giving_up_a_fetch_does_not() {
+    let deletes = |rows, command| {
+        let (_, outputs) = opened_and(rows, stored(false), command);
+        outputs.iter().find_map(|output| match output {
+            Output::Store(StoreCommand::Remove { delete_files, .. }) => Some(*delete_files),
+            _ => None,
+        })
+    };
+    let cancel = || UserCommand::Cancel { content: CONTENT };
+    let remove = || UserCommand::Remove { content: CONTENT, delete_files: false };
+    for command in [cancel(), remove()] {
+        assert_eq!(deletes(vec![order().row(CONTENT), pinned()], command), Some(false));
+    }
+    for command in [cancel(), remove()] {
+        assert_eq!(deletes(vec![order().row(CONTENT)], command), Some(true));
+    }
 }

@@ -371,3 +371,18 @@ fn the_most_urgent_of_many_transfers_go_first_and_all_come_to_an_end() {
     assert_eq!(complete(&world).first(), Some(&urgent.content_id));
     assert!((2..=16).contains(&working_max), "{working_max} contents were fetched at once");
 }
+
+#[test]
+fn what_could_not_be_removed_is_still_here() {
+    let mut world = World::new();
+    let source = world.add(20 * MBIT, &[]);
+    let getter = world.add(20 * MBIT, &[source]);
+    let shared = share(&mut world, source, "/data/file-50");
+    let remove = UserCommand::Remove { content: shared.content_id, delete_files: false };
+    world.hosts[source].store.remove_failure = Some(Failure::passing("no space left"));
+    assert!(matches!(world.reply(source, remove.clone()), UserReply::Failed(_)));
+    let _ = get(&mut world, getter, &shared.ticket);
+    world.hosts[source].store.remove_failure = None;
+    assert_eq!(world.reply(source, remove.clone()), UserReply::Done);
+    assert!(matches!(world.reply(source, remove), UserReply::Failed(error) if error.kind == ErrorKind::NotFound));
+}

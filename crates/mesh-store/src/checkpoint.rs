@@ -39,7 +39,7 @@ fn keep(store: &Engine, reception: &Reception) -> Result<(), Failure> {
     if fresh.is_empty() {
         return Ok(());
     }
-    let noted = store.note_kept(reception.content, &fresh);
+    let noted = store.note_kept(reception, &fresh);
     let mut progress = reception.progress.lock();
     match noted {
         Ok(()) => progress.kept.union_with(&have),

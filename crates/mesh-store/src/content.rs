@@ -14,6 +14,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::disk::{Disk, Identity};
 use crate::manifests::Manifests;
 use crate::space::Space;
+use crate::truth::{ContentRecord, Entry};
 
 /// A content. Shared between commands, sources and sinks.
 #[derive(Debug)]
@@ -35,6 +36,18 @@ pub struct Record {
     pub stored: StoredContent,
     /// Of a single complete file.
     pub identity: Option<Identity>,
+    /// Whether it was complete before and is being repaired: what lies under the partial name is a person's file.
+    pub repairing: bool,
+}
+
+impl Record {
+    /// What the log says of it.
+    pub fn entries(&self) -> Vec<Entry> {
+        let Self { stored, identity, repairing } = self.clone();
+        let id = stored.content;
+        let content = Entry::Content(ContentRecord { stored, identity });
+        std::iter::once(content).chain(repairing.then_some(Entry::Repairing(id))).collect()
+    }
 }
 
 /// A content ready to be read: chunks and files.
@@ -63,6 +76,16 @@ pub struct Reception {
     pub space: RwLock<Option<Arc<Space>>>,
     /// What is here.
     pub progress: Mutex<Progress>,
+    /// Held for reading while bytes are written, so that who closes it knows that nobody writes any more.
+    pub writing: RwLock<()>,
+}
+
+impl Reception {
+    /// Lets nothing more be written, and waits for what is being written.
+    pub fn close(&self) {
+        let _writing = self.writing.write();
+        self.progress.lock().closed = true;
+    }
 }
 
 /// What is here of a reception.
@@ -98,10 +121,10 @@ pub fn partial_path(target: &Path, content: ContentId) -> PathBuf {
 
 impl Content {
     /// A content that is complete or will be received.
-    pub fn new(stored: StoredContent, identity: Option<Identity>) -> Self {
+    pub fn new(record: Record) -> Self {
         Self {
-            id: stored.content,
-            record: RwLock::new(Record { stored, identity }),
+            id: record.stored.content,
+            record: RwLock::new(record),
             reception: RwLock::new(None),
             changed: AtomicBool::new(false),
         }

@@ -35,7 +35,10 @@ pub fn copy(store: &Arc<Engine>, id: ContentId, target: &Path, on_progress: OnPr
     let written = write_all(&opened, &space, on_progress, &|error| failure(&partial, error), &cannot_read);
     let done = written.and_then(|()| {
         complete_files(&*store.disk, &partial, &space).map_err(|error| failure(&partial, &error))?;
-        give_name(&*store.disk, &partial, target)
+        match store.disk.symlink_metadata(target) {
+            Ok(_) => Err(in_the_way(target)),
+            Err(_) => give_name(&*store.disk, &partial, target),
+        }
     });
     if done.is_err() {
         let _ = match stored.kind {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use mesh_proto::payload::{PayloadSink, PayloadSource, PayloadStore, SinkError, SourceError, SpanAddress};
 use mesh_proto::port::Failure;
-use mesh_proto::port::store::{Row, StoreInput, StoredContent};
+use mesh_proto::port::store::{Row, StoreInput};
 use mesh_proto::{ChunkSet, CommandId, ContentId};
 use parking_lot::{Mutex, RwLock};
 
@@ -20,10 +20,12 @@ use crate::index::{Index, MemoryIndex, SledIndex};
 use crate::log::Log;
 use crate::manifests::Manifests;
 use crate::pace::Pace;
-use crate::truth::{ContentRecord, Entry};
+use crate::truth::Entry;
 use crate::{sink, source};
 
-/// Chunks of complete contents kept open for serving, over all of them: some 50 bytes each.
+/// Complete contents kept open for serving: each holds a file open, a tree up to 64.
+const OPENED_MAX: usize = 32;
+/// Chunks of those, over all of them: some 50 bytes each.
 const OPENED_CHUNKS_MAX: u32 = 1 << 20;
 
 /// Where the store lies, and on what.
@@ -85,6 +87,8 @@ pub struct Engine {
     pub(crate) manifests: Manifests,
     pub(crate) pace: Pace,
     log: Mutex<Log>,
+    /// Held while it is noted how a content stands: what the log says and what is here are one.
+    noting: Mutex<()>,
     /// Bits kept as of the start; receptions hold what came since.
     kept: Mutex<BTreeMap<ContentId, ChunkSet>>,
     contents: RwLock<BTreeMap<ContentId, Arc<Content>>>,
@@ -118,7 +122,8 @@ impl Engine {
         let stored = state.contents.values().map(|record| record.stored.clone()).collect();
         let rows = state.rows.into_iter().map(|((table, key), value)| Row { table, key, value }).collect();
         let contents = state.contents.into_values().map(|record| {
-            let content = Content::new(record.stored, record.identity);
+            let repairing = state.repairing.contains(&record.stored.content);
+            let content = Content::new(Record { stored: record.stored, identity: record.identity, repairing });
             (content.id, Arc::new(content))
         });
         let engine = Arc::new(Self {
@@ -127,6 +132,7 @@ impl Engine {
             manifests,
             pace: Pace::default(),
             log: Mutex::new(log),
+            noting: Mutex::new(()),
             kept: Mutex::new(state.kept),
             contents: RwLock::new(contents.collect()),
             opened: Mutex::default(),
@@ -181,37 +187,72 @@ impl Engine {
         self.contents.read().keys().map(ContentId::to_string).collect()
     }
 
-    pub(crate) fn insert(&self, content: Content) {
-        self.contents.write().insert(content.id, Arc::new(content));
-    }
-
-    pub(crate) fn forget(&self, id: ContentId) -> Option<Arc<Content>> {
+    /// Enters a content, new or in the place of what was known of it, on disk and then here.
+    pub(crate) fn enter(&self, record: Record) -> Result<(), Failure> {
+        let _noting = self.noting.lock();
+        self.append(&record.entries())?;
+        let id = record.stored.content;
         self.forget_opened(id);
         self.kept.lock().remove(&id);
-        self.contents.write().remove(&id)
+        self.contents.write().insert(id, Arc::new(Content::new(record)));
+        Ok(())
+    }
+
+    /// Forgets a content, on disk and then here.
+    pub(crate) fn forget(&self, id: ContentId) -> Result<(), Failure> {
+        let _noting = self.noting.lock();
+        self.append(&[Entry::Forget(id)])?;
+        self.forget_opened(id);
+        self.kept.lock().remove(&id);
+        self.contents.write().remove(&id);
+        Ok(())
     }
 
     pub(crate) fn kept(&self, id: ContentId) -> ChunkSet {
         self.kept.lock().get(&id).cloned().unwrap_or_default()
     }
 
-    /// Notes how a content stands now, on disk and then here.
-    pub(crate) fn set_record(&self, content: &Content, record: Record) -> Result<(), Failure> {
-        let Record { stored, identity } = record.clone();
-        self.append(&[Entry::Content(ContentRecord { stored, identity })])?;
+    /// Notes how a content stands now, on disk and then here, unless it was removed or entered anew meanwhile.
+    pub(crate) fn set_record(&self, content: &Arc<Content>, record: Record) -> Result<(), Failure> {
+        let _noting = self.noting.lock();
+        if !self.content(content.id).is_some_and(|known| Arc::ptr_eq(&known, content)) {
+            return Err(Failure::lasting("it was removed meanwhile"));
+        }
+        self.append(&record.entries())?;
+        if record.stored.complete != content.record.read().stored.complete {
+            self.kept.lock().remove(&content.id);
+        }
         *content.record.write() = record;
         Ok(())
     }
 
-    /// Forgets which chunks of a reception were noted as kept.
-    pub(crate) fn distrust(&self, stored: &StoredContent) -> Result<(), Failure> {
-        self.kept.lock().remove(&stored.content);
-        let record = ContentRecord { stored: stored.clone(), identity: None };
-        self.append(&[Entry::Forget(stored.content), Entry::Content(record)])
+    /// Notes what a content that was read again looks like, unless it stands otherwise by now.
+    pub(crate) fn renew_identity(&self, content: &Arc<Content>, record: Record) -> Result<(), Failure> {
+        if content.record.read().stored != record.stored {
+            return Err(Failure::passing("it is being changed; verify it again"));
+        }
+        self.set_record(content, record)?;
+        content.changed.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
-    /// Notes chunks of a reception as kept.
-    pub(crate) fn note_kept(&self, id: ContentId, fresh: &ChunkSet) -> Result<(), Failure> {
+    /// Forgets which chunks of a reception were noted as kept.
+    pub(crate) fn distrust(&self, record: &Record) -> Result<(), Failure> {
+        let _noting = self.noting.lock();
+        let id = record.stored.content;
+        let entries: Vec<Entry> = std::iter::once(Entry::Forget(id)).chain(record.entries()).collect();
+        self.append(&entries)?;
+        self.kept.lock().remove(&id);
+        Ok(())
+    }
+
+    /// Notes chunks of a reception as kept, unless it was closed meanwhile.
+    pub(crate) fn note_kept(&self, reception: &Reception, fresh: &ChunkSet) -> Result<(), Failure> {
+        let _noting = self.noting.lock();
+        if reception.progress.lock().closed {
+            return Ok(());
+        }
+        let id = reception.content;
         self.append(&[Entry::Kept(id, fresh.runs().to_vec())])?;
         self.kept.lock().entry(id).or_default().union_with(fresh);
         Ok(())
@@ -229,7 +270,7 @@ impl Engine {
         let fresh = Arc::new(content.open(&self.disk, &self.manifests)?);
         opened.push_back((content.clone(), fresh.clone()));
         let mut chunks: u32 = opened.iter().map(|(_, opened)| opened.layout.chunk_count()).sum();
-        while chunks > OPENED_CHUNKS_MAX && opened.len() > 1 {
+        while opened.len() > OPENED_MAX || chunks > OPENED_CHUNKS_MAX && opened.len() > 1 {
             chunks -= opened.pop_front().map_or(0, |(_, oldest)| oldest.layout.chunk_count());
         }
         Ok(fresh)
@@ -260,6 +301,14 @@ impl Engine {
                 Err(SourceError::Io { path, why: error.to_string() })
             }
         }
+    }
+
+    /// Whether a complete content is still there as it was, as far as a look tells.
+    pub(crate) fn is_readable(&self, content: &Content) -> bool {
+        let record = content.record.read();
+        let looked = self.disk.metadata(Path::new(&record.stored.path));
+        let same = looked.is_ok_and(|now| record.identity.is_none_or(|identity| Identity::of(&now) == identity));
+        same && !content.changed.load(Ordering::Relaxed)
     }
 
     pub(crate) fn report_changed(&self, content: &Arc<Content>, why: String) {

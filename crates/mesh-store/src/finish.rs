@@ -12,14 +12,14 @@ use mesh_proto::{ChunkSet, ContentId};
 use crate::content::{Reception, Record};
 use crate::disk::{Disk, Identity};
 use crate::engine::Engine;
-use crate::receive::{failure, good_on_disk};
+use crate::receive::{KeepGoing, failure, good_on_disk, stopped};
 use crate::space::{Space, Tree};
 
 /// Bytes read at once when hashing again.
 const READ_BYTES: usize = 1 << 20;
 
 /// Finishes a reception.
-pub fn finish(store: &Arc<Engine>, id: ContentId) -> Result<StoredContent, Failure> {
+pub fn finish(store: &Arc<Engine>, id: ContentId, keep_going: KeepGoing<'_>) -> Result<StoredContent, Failure> {
     let content = store.content(id).ok_or_else(|| Failure::lasting("nothing is kept of this content"))?;
     let reception = content.reception.read().clone();
     let reception = reception.ok_or_else(|| Failure::lasting("this content is not being received"))?;
@@ -31,37 +31,46 @@ pub fn finish(store: &Arc<Engine>, id: ContentId) -> Result<StoredContent, Failu
     if reception.progress.lock().have.len() != chunk_count {
         return Err(Failure::lasting("chunks are missing"));
     }
-    let mut stored = content.record.read().stored.clone();
-    let target = Path::new(&stored.path).to_owned();
+    let record = content.record.read().clone();
+    let target = Path::new(&record.stored.path).to_owned();
     let space = space_of(&reception)?;
-    let whole = hash_whole(&reception, &space).map_err(|error| failure(&reception.partial, &error))?;
+    let whole = hash_whole(&reception, &space, keep_going).map_err(|error| failure(&reception.partial, &error))?;
+    let whole = whole.ok_or_else(stopped)?;
     if whole != reception.whole_hash {
-        return Err(explain_mismatch(store, &reception, &space, &stored));
+        return Err(explain_mismatch(store, &reception, &space, &record, keep_going));
     }
     let identity = complete_files(&*store.disk, &reception.partial, &space)
         .map_err(|error| failure(&reception.partial, &error))?;
     store.manifests.sync(id).map_err(|error| failure(&reception.partial, &error))?;
     give_name(&*store.disk, &reception.partial, &target)?;
-    stored.complete = true;
-    store.set_record(&content, Record { stored: stored.clone(), identity })?;
+    let stored = StoredContent { complete: true, ..record.stored };
+    store.set_record(&content, Record { stored: stored.clone(), identity, repairing: false })?;
     *content.reception.write() = None;
-    reception.progress.lock().closed = true;
+    reception.close();
     let _ = store.disk.remove_file(&store.manifests.aside_path(id));
     Ok(stored)
 }
 
 /// The whole is wrong though each chunk was right when it came: damaged on the disk since, or published so.
-fn explain_mismatch(store: &Engine, reception: &Reception, space: &Space, stored: &StoredContent) -> Failure {
+fn explain_mismatch(
+    store: &Engine,
+    reception: &Reception,
+    space: &Space,
+    record: &Record,
+    keep_going: KeepGoing<'_>,
+) -> Failure {
     let bad = {
         let layout = reception.layout.read();
-        layout.chunk_count() - good_on_disk(&layout, space, &ChunkSet::new(), false).len()
+        let good = good_on_disk(&layout, space, &ChunkSet::new(), false, keep_going);
+        let Some(good) = good else { return stopped() };
+        layout.chunk_count() - good.len()
     };
     if bad == 0 {
         let why = "every chunk is right, but the whole is not what the publisher said: the content itself is wrong";
         return Failure::lasting(why);
     }
     // Nothing noted is believed any more: going on looks at every chunk on the disk.
-    match store.distrust(stored) {
+    match store.distrust(record) {
         Ok(()) => Failure::passing(format!("{bad} chunks were damaged on the disk; they are fetched again")),
         Err(failure) => failure,
     }
@@ -71,8 +80,8 @@ fn space_of(reception: &Reception) -> Result<Arc<Space>, Failure> {
     reception.space.read().clone().ok_or_else(|| Failure::lasting("the folder's listing is not here"))
 }
 
-/// The hash of all bytes: what came in order was hashed on its way, the rest is read back.
-fn hash_whole(reception: &Reception, space: &Space) -> io::Result<[u8; 32]> {
+/// The hash of all bytes: what came in order was hashed on its way, the rest is read back. `None` if it was stopped.
+fn hash_whole(reception: &Reception, space: &Space, keep_going: KeepGoing<'_>) -> io::Result<Option<[u8; 32]>> {
     let total_bytes = reception.layout.read().total_bytes();
     let (mut hasher, mut at) = {
         let mut progress = reception.progress.lock();
@@ -82,12 +91,15 @@ fn hash_whole(reception: &Reception, space: &Space) -> io::Result<[u8; 32]> {
     reception.progress.lock().prefix_bytes = 0;
     let mut buffer = vec![0; READ_BYTES];
     while at < total_bytes {
+        if !keep_going() {
+            return Ok(None);
+        }
         let count = usize::try_from(total_bytes - at).unwrap_or(READ_BYTES).min(READ_BYTES);
         space.read_at(&mut buffer[..count], at)?;
         hasher.update(&buffer[..count]);
         at += count as u64;
     }
-    Ok(hasher.finish())
+    Ok(Some(hasher.finish()))
 }
 
 /// Makes everything durable under the partial name; of a single file gives its identity.

@@ -29,6 +29,7 @@ pub mod disk;
 mod engine;
 mod finish;
 pub mod index;
+mod keyed;
 mod log;
 mod manifests;
 mod pace;

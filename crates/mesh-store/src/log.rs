@@ -39,6 +39,8 @@ pub struct Log {
     current_bytes: u64,
     /// A write failed and could not be taken back: nothing may be appended behind it.
     torn: bool,
+    /// The file has its name only until a power cut: nothing counts before the folder was synced.
+    unnamed: bool,
 }
 
 fn frame(entries: &[Entry]) -> Vec<u8> {
@@ -139,10 +141,8 @@ impl Log {
         file.set_length(length)?;
         file.sync()?;
         let current_bytes = written_anew(&state).len() as u64;
-        let mut log = Self { disk: disk.clone(), path, file, length, current_bytes, torn: false };
-        if log.is_bloated() {
-            log.rewrite()?;
-        }
+        let mut log = Self { disk: disk.clone(), path, file, length, current_bytes, torn: false, unnamed: false };
+        log.rewrite_if_bloated();
         Ok((log, state))
     }
 
@@ -150,15 +150,39 @@ impl Log {
         self.length > REWRITE_BYTES_MIN && self.length > 4 * self.current_bytes
     }
 
+    /// Makes a bloated log short. That it can't be done harms nothing that was appended: it is tried again when the log
+    /// has grown by another third.
+    fn rewrite_if_bloated(&mut self) {
+        if !self.is_bloated() {
+            return;
+        }
+        if let Err(error) = self.rewrite() {
+            tracing::warn!(%error, "the store's log could not be written anew");
+            self.current_bytes = self.length / 3;
+        }
+    }
+
     /// Writes what is current beside the log and puts it in its place.
     fn rewrite(&mut self) -> io::Result<()> {
         let bytes = read_whole(&*self.disk, &self.path, LOG_BYTES_MAX)?;
-        let state = read_all(&bytes, decode).state;
-        let fresh = written_anew(&state);
-        write_durably(&*self.disk, &self.path, &fresh)?;
-        self.file = self.disk.open(&self.path, Access::ReadWrite)?;
-        self.length = fresh.len() as u64;
+        let fresh = written_anew(&read_all(&bytes, decode).state);
+        let beside = self.path.with_extension("new");
+        let file = self.disk.open(&beside, Access::Fresh)?;
+        file.write_at(&fresh, 0)?;
+        file.sync()?;
+        self.disk.rename(&beside, &self.path)?;
+        // From here on this file is the log, whatever fails next: nothing may go to the one without a name.
+        (self.file, self.length, self.unnamed) = (file, fresh.len() as u64, true);
         self.current_bytes = self.length;
+        self.name()
+    }
+
+    /// Makes sure that the log is found under its name after a power cut.
+    fn name(&mut self) -> io::Result<()> {
+        if self.unnamed {
+            self.path.parent().map_or(Ok(()), |folder| self.disk.sync_folder(folder))?;
+            self.unnamed = false;
+        }
         Ok(())
     }
 
@@ -167,6 +191,7 @@ impl Log {
     /// # Errors
     /// If the disk says no. Then none of them counts.
     pub fn append(&mut self, entries: &[Entry]) -> io::Result<()> {
+        self.name()?;
         if self.torn {
             self.mend()?;
         }
@@ -181,9 +206,7 @@ impl Log {
             return Err(error);
         }
         self.length += bytes.len() as u64;
-        if self.is_bloated() {
-            self.rewrite()?;
-        }
+        self.rewrite_if_bloated();
         Ok(())
     }
 

@@ -113,7 +113,13 @@ impl Manifests {
     /// Appends a page.
     pub fn append(&self, content: ContentId, bytes: &[u8]) -> io::Result<()> {
         let file = self.disk.open(&self.path(content), Access::ReadWrite)?;
-        file.write_at(&frame(bytes)?, file.metadata()?.size_bytes)
+        let end = file.metadata()?.size_bytes;
+        let written = file.write_at(&frame(bytes)?, end);
+        if written.is_err() {
+            // Half a page would hide those appended behind it.
+            let _ = file.set_length(end);
+        }
+        written
     }
 
     /// Begins a manifest whose content has no name yet.

@@ -38,20 +38,23 @@ pub fn gather_listing(store: &Engine, reception: &Reception, offset: u64, bytes:
     let length = usize::try_from(listing_bytes).map_err(|_| SinkError::NotOpen)?;
     let whole = {
         let mut progress = reception.progress.lock();
+        if progress.closed {
+            return Err(SinkError::NotOpen);
+        }
         progress.listing.resize(length, 0);
         let start = usize::try_from(offset).map_err(|_| SinkError::NotOpen)?;
         let place = progress.listing.get_mut(start..start + bytes.len()).ok_or(SinkError::NotOpen)?;
         place.copy_from_slice(bytes);
-        let mut have = progress.have.clone();
         let layout = reception.layout.read();
         let chunk = layout.chunk_at(offset).map(|position| position.chunk).ok_or(SinkError::NotOpen)?;
         let mut end = chunk;
         while layout.offset_of(end).is_some_and(|at| at < offset + bytes.len() as u64) {
             end += 1;
         }
-        have.insert(ChunkRange { start: chunk, count: end - chunk });
+        // Noted at once: of two that bring the last two chunks at the same time, the second must see the first.
+        progress.have.insert(ChunkRange { start: chunk, count: end - chunk });
         let all = (0u32..).take_while(|chunk| layout.offset_of(*chunk).is_none_or(|at| at < listing_bytes));
-        let complete = all.take(layout.chunk_count() as usize).all(|chunk| have.contains(chunk));
+        let complete = all.take(layout.chunk_count() as usize).all(|chunk| progress.have.contains(chunk));
         complete.then(|| progress.listing.clone())
     };
     if let Some(listing) = whole {

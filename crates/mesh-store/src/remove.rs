@@ -1,41 +1,55 @@
-//! Deleting files of a content that is forgotten: only ours, and only what is still as it came.
+//! Forgetting a content, and deleting its files if asked: only ours, and only what is still as it came.
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use mesh_chunk::{EntryKind, Listing, TreeEntry};
+use mesh_proto::ContentId;
 use mesh_proto::port::Failure;
 
-use crate::content::{Opened, Record, partial_path};
+use crate::content::{Content, Record, partial_path};
 use crate::disk::{Disk, Identity, Kind};
 use crate::engine::Engine;
+use crate::finish::give_name;
 use crate::space::Space;
 
-/// What is to be deleted of a content that is forgotten.
-pub fn doomed(
-    store: &Engine,
-    record: &Record,
-    delete_files: bool,
-    opened: Option<&Opened>,
-) -> Result<Option<PathBuf>, Failure> {
-    let stored = &record.stored;
-    let path = Path::new(&stored.path);
-    match (stored.complete, stored.in_place) {
-        (false, _) => Ok(Some(partial_path(path, stored.content))),
+/// Forgets a content. Its files go first, so that on a full disk there is room for the note; what can't be deleted, or is
+/// a person's, is not forgotten either.
+pub fn remove(store: &Engine, id: ContentId, delete_files: bool) -> Result<(), Failure> {
+    let Some(content) = store.content(id) else { return Ok(()) };
+    let reception = content.reception.write().take();
+    reception.inspect(|reception| reception.close());
+    let record = content.record.read().clone();
+    let (disk, path) = (&*store.disk, Path::new(&record.stored.path));
+    match (record.stored.complete, record.stored.in_place) {
+        (false, _) if record.repairing && !delete_files => give_back(disk, &partial_path(path, id), path)?,
+        (false, _) => delete(disk, &partial_path(path, id))?,
         // What came by standard input lies with us, and nobody else knows of it.
-        (true, true) => Ok(store.is_from_stdin(path).then(|| path.to_owned())),
-        (true, false) if !delete_files || store.disk.symlink_metadata(path).is_err() => Ok(None),
-        (true, false) if is_as_it_came(&*store.disk, path, record, opened) => Ok(Some(path.to_owned())),
+        (true, true) if store.is_from_stdin(path) => delete(disk, path)?,
+        (true, true) => {}
+        (true, false) if !delete_files || disk.symlink_metadata(path).is_err() => {}
+        (true, false) if is_as_it_came(store, &content, &record) => delete(disk, path)?,
         (true, false) => {
-            let why = "is no longer what was received; it is left where it is, delete it yourself if you want";
-            Err(Failure::lasting(format!("{} {why}", path.display())))
+            let why = "is no longer what was received; to forget it, leave its files where they are";
+            return Err(Failure::lasting(format!("{} {why}", path.display())));
         }
+    }
+    store.forget(id)?;
+    store.manifests.remove(id);
+    Ok(())
+}
+
+/// A repair that is given up: the file is a person's, and gets its name back as it is.
+fn give_back(disk: &dyn Disk, partial: &Path, path: &Path) -> Result<(), Failure> {
+    match disk.symlink_metadata(partial) {
+        Ok(_) => give_name(disk, partial, path),
+        Err(_) => Ok(()),
     }
 }
 
 /// Deletes a file or folder, if it is there.
-pub fn delete(disk: &dyn Disk, doomed: &Path) -> Result<(), Failure> {
+fn delete(disk: &dyn Disk, doomed: &Path) -> Result<(), Failure> {
     let deleted = match disk.symlink_metadata(doomed) {
         Ok(metadata) if metadata.kind == Kind::Folder => disk.remove_folder(doomed),
         Ok(_) => disk.remove_file(doomed),
@@ -45,10 +59,14 @@ pub fn delete(disk: &dyn Disk, doomed: &Path) -> Result<(), Failure> {
 }
 
 /// Whether a person has put nothing of theirs there.
-fn is_as_it_came(disk: &dyn Disk, path: &Path, record: &Record, opened: Option<&Opened>) -> bool {
-    match (record.identity, opened.map(|opened| &opened.space)) {
-        (Some(identity), _) => disk.metadata(path).is_ok_and(|metadata| Identity::of(&metadata) == identity),
-        (None, Some(Space::Tree(tree))) => holds_only(disk, path, &tree.listing).unwrap_or(false),
+fn is_as_it_came(store: &Engine, content: &Content, record: &Record) -> bool {
+    let path = Path::new(&record.stored.path);
+    if let Some(identity) = record.identity {
+        return store.disk.metadata(path).is_ok_and(|metadata| Identity::of(&metadata) == identity);
+    }
+    let opened = content.open(&store.disk, &store.manifests);
+    match opened.map(|opened| opened.space) {
+        Ok(Space::Tree(tree)) => holds_only(&*store.disk, path, &tree.listing).unwrap_or(false),
         _ => false,
     }
 }

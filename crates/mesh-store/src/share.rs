@@ -13,12 +13,11 @@ use mesh_proto::port::store::StoredContent;
 use mesh_proto::record::ContentKind;
 use parking_lot::RwLockReadGuard;
 
-use crate::content::{Content, Record};
+use crate::content::Record;
 use crate::cut::{Named, Part, cut};
 use crate::disk::{Disk, Identity, Kind, Metadata};
 use crate::engine::Engine;
 use crate::index::IndexTable;
-use crate::truth::{ContentRecord, Entry};
 
 /// A file changed so shortly before it was read may change again within the same tick of its clock, unnoticed; the
 /// coarsest clock in use (FAT's) ticks every two seconds.
@@ -126,18 +125,25 @@ pub fn share(store: &Engine, path: &Path, on_progress: OnProgress<'_>) -> Result
 
 /// Enters a shared content into the store.
 fn enter(store: &Engine, record: Record) -> Result<StoredContent, Failure> {
-    let known = store.content(record.stored.content);
-    if let Some(known) = known.filter(|known| known.record.read().stored.complete) {
-        // The same bytes are here already. If we received them, they stay ours; the person's copy is as good.
+    if let Some(known) = store.content(record.stored.content) {
         let stored = known.record.read().stored.clone();
-        if !stored.in_place && store.disk.metadata(Path::new(&stored.path)).is_ok() {
+        if !stored.complete {
+            let why = "these bytes are being fetched to";
+            let cure = "wait for that, or cancel it first";
+            return Err(Failure::lasting(format!("{why} {}; {cure}", stored.path)));
+        }
+        // The same bytes are here already. If we received them, they stay ours; the person's copy is as good.
+        if !stored.in_place && stored.path == record.stored.path {
+            let record = Record { stored: stored.clone(), ..record };
+            store.enter(record)?;
+            return Ok(stored);
+        }
+        if !stored.in_place && store.is_readable(&known) {
             return Ok(stored);
         }
     }
-    let Record { stored, identity } = record;
-    store.append(&[Entry::Content(ContentRecord { stored: stored.clone(), identity })])?;
-    store.forget_opened(stored.content);
-    store.insert(Content::new(stored.clone(), identity));
+    let stored = record.stored.clone();
+    store.enter(record)?;
     Ok(stored)
 }
 
@@ -156,7 +162,7 @@ fn known(store: &Engine, path: &Path, look: &Look) -> Option<Record> {
     }
     (stored.path, stored.in_place) = (path.to_string_lossy().into_owned(), true);
     let identity = (stored.kind == ContentKind::File).then(|| Identity::of(&look.metadata));
-    Some(Record { stored, identity })
+    Some(Record { stored, identity, repairing: false })
 }
 
 fn cannot(path: &Path, error: &io::Error) -> Failure {
@@ -192,7 +198,8 @@ fn share_file<'a>(
     let (begun_ns, _naming) = (read.begun_ns, store.naming.read());
     let named = read.keep(RootKind::File).map_err(|error| cannot_keep(store, &error))?;
     let identity = Some(Identity::of(&look.metadata));
-    Ok(Cut { record: Record { stored: stored(&named, ContentKind::File, path), identity }, begun_ns, _naming })
+    let record = Record { stored: stored(&named, ContentKind::File, path), identity, repairing: false };
+    Ok(Cut { record, begun_ns, _naming })
 }
 
 fn share_tree<'a>(
@@ -217,7 +224,8 @@ fn share_tree<'a>(
     let kind = RootKind::Tree { listing_bytes: bytes.len() as u64 };
     let named = read.keep(kind).map_err(|error| cannot_keep(store, &error))?;
     store.manifests.keep_listing(named.id, &bytes).map_err(|error| cannot_keep(store, &error))?;
-    Ok(Cut { record: Record { stored: stored(&named, ContentKind::Tree, path), identity: None }, begun_ns, _naming })
+    let record = Record { stored: stored(&named, ContentKind::Tree, path), identity: None, repairing: false };
+    Ok(Cut { record, begun_ns, _naming })
 }
 
 fn stored(named: &Named, kind: ContentKind, path: &Path) -> StoredContent {

@@ -118,7 +118,16 @@ impl Sink {
     }
 
     fn write_run(&mut self, run: &Run<'_>) -> Result<(), SinkError> {
-        if self.reception.progress.lock().sync_failed {
+        let reception = self.reception.clone();
+        let _writing = reception.writing.read();
+        let (closed, sync_failed) = {
+            let progress = reception.progress.lock();
+            (progress.closed, progress.sync_failed)
+        };
+        if closed {
+            return Err(SinkError::NotOpen);
+        }
+        if sync_failed {
             return Err(self.io_error(&io::Error::other("what was written could not be synced")));
         }
         let space = self.reception.space.read().clone();
@@ -127,10 +136,7 @@ impl Sink {
         } else {
             pieces::gather_listing(&self.store, &self.reception, run.offset, run.bytes)?;
         }
-        let mut progress = self.reception.progress.lock();
-        if progress.closed {
-            return Err(SinkError::NotOpen);
-        }
+        let mut progress = reception.progress.lock();
         progress.have.insert(run.chunks);
         progress.unsynced_bytes += run.bytes.len() as u64;
         let unsynced_bytes = progress.unsynced_bytes;

@@ -1,4 +1,5 @@
-//! The store with its threads: short commands in order on one, long ones on a few more, checkpoints on another.
+//! The store with its threads: short commands in order on one, reading on a few more, what changes how a content stands
+//! on others (of one content in order), checkpoints on another.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,6 +11,7 @@ use mesh_proto::port::store::StoreCommand;
 use parking_lot::Mutex;
 
 use crate::engine::{Engine, Inputs, OpenError, StoreConfig};
+use crate::keyed::Keyed;
 use crate::work;
 
 /// Commands waiting in one lane. The brain asks for far less at once; what is over it is refused.
@@ -18,7 +20,7 @@ const WAITING_MAX: usize = 4096;
 const GROUP_MAX: usize = 256;
 /// Threads that share and verify: each reads as fast as the disk allows.
 const READING_THREADS: usize = 2;
-/// Threads that begin and end receptions.
+/// Threads that begin, end and remove contents.
 const RECEIVING_THREADS: usize = 4;
 
 /// A running store. See the crate.
@@ -32,16 +34,27 @@ pub struct Store {
 struct Lanes {
     short: SyncSender<StoreCommand>,
     reading: SyncSender<StoreCommand>,
-    receiving: SyncSender<StoreCommand>,
+    receiving: Arc<Keyed<StoreCommand>>,
 }
 
 impl Lanes {
-    fn of(&self, command: &StoreCommand) -> &SyncSender<StoreCommand> {
-        match command {
+    /// Puts a command where it belongs, or gives it back if there is no room.
+    fn push(&self, command: StoreCommand) -> Result<(), StoreCommand> {
+        let lane = match &command {
+            StoreCommand::Receive { content, .. }
+            | StoreCommand::Repair { content, .. }
+            | StoreCommand::Finish { content, .. }
+            | StoreCommand::Remove { content, .. } => return self.receiving.push(*content, command),
             StoreCommand::Share { .. } | StoreCommand::Verify { .. } | StoreCommand::Copy { .. } => &self.reading,
-            StoreCommand::Receive { .. } | StoreCommand::Repair { .. } | StoreCommand::Finish { .. } => &self.receiving,
             _ => &self.short,
-        }
+        };
+        lane.try_send(command).map_err(|(TrySendError::Full(command) | TrySendError::Disconnected(command))| command)
+    }
+}
+
+impl Drop for Lanes {
+    fn drop(&mut self) {
+        self.receiving.close();
     }
 }
 
@@ -62,7 +75,17 @@ impl Store {
             }
             sender
         };
-        let (short, reading, receiving) = (lane(1), lane(READING_THREADS), lane(RECEIVING_THREADS));
+        let (short, reading) = (lane(1), lane(READING_THREADS));
+        let receiving = Arc::new(Keyed::new(WAITING_MAX));
+        for _ in 0..RECEIVING_THREADS {
+            let (engine, lane) = (engine.clone(), receiving.clone());
+            threads.push(std::thread::spawn(move || {
+                while let Some((content, command)) = lane.take() {
+                    engine.carry_out(command);
+                    lane.done(content);
+                }
+            }));
+        }
         let keeper = engine.clone();
         threads.push(std::thread::spawn(move || keep(&keeper)));
         let lanes = Lanes { short, reading, receiving };
@@ -77,8 +100,8 @@ impl Store {
         }
         let lanes = self.lanes.lock();
         let Some(lanes) = &*lanes else { return };
-        work::begin(&self.engine, &command);
-        if let Err(TrySendError::Full(command)) = lanes.of(&command).try_send(command) {
+        self.engine.begin(&command);
+        if let Err(command) = lanes.push(command) {
             work::refuse(&self.engine, command, Failure::passing("too much is asked of the disk at once"));
         }
     }

@@ -1,6 +1,6 @@
 //! The small truths that must not be lost, one by one and all together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bincode::{Decode, Encode};
 use mesh_proto::port::store::{Row, StoredContent, Table};
@@ -30,6 +30,8 @@ pub enum Entry {
     Forget(ContentId),
     /// Chunks of a content being received that are synced to disk.
     Kept(ContentId, Vec<ChunkRange>),
+    /// The content being received was complete before.
+    Repairing(ContentId),
 }
 
 /// Everything current in the log.
@@ -41,6 +43,8 @@ pub struct State {
     pub contents: BTreeMap<ContentId, ContentRecord>,
     /// Chunks kept of contents being received.
     pub kept: BTreeMap<ContentId, ChunkSet>,
+    /// Contents being received that were complete before.
+    pub repairing: BTreeSet<ContentId>,
 }
 
 impl State {
@@ -54,20 +58,36 @@ impl State {
                 self.rows.remove(&(table, key));
             }
             Entry::Content(record) => {
+                let id = record.stored.content;
                 if record.stored.complete {
-                    self.kept.remove(&record.stored.content);
+                    self.repairing.remove(&id);
                 }
-                self.contents.insert(record.stored.content, record);
+                // What was kept is kept of one reception, from when it began until it is complete.
+                let before = self.contents.insert(id, record);
+                if !self.is_received(id) || before.is_none_or(|before| before.stored.complete) {
+                    self.kept.remove(&id);
+                }
             }
             Entry::Forget(content) => {
                 self.contents.remove(&content);
                 self.kept.remove(&content);
+                self.repairing.remove(&content);
             }
+            Entry::Repairing(content) => {
+                if self.is_received(content) {
+                    self.repairing.insert(content);
+                }
+            }
+            Entry::Kept(content, _) if !self.is_received(content) => {}
             Entry::Kept(content, ranges) => {
                 let kept = self.kept.entry(content).or_default();
                 ranges.into_iter().for_each(|range| kept.insert(range));
             }
         }
+    }
+
+    fn is_received(&self, content: ContentId) -> bool {
+        self.contents.get(&content).is_some_and(|record| !record.stored.complete)
     }
 
     /// Entries that say all of it.
@@ -78,6 +98,7 @@ impl State {
             .map(|((table, key), value)| Entry::Put(Row { table: *table, key: key.clone(), value: value.clone() }));
         let contents = self.contents.values().cloned().map(Entry::Content);
         let kept = self.kept.iter().map(|(content, chunks)| Entry::Kept(*content, chunks.runs().to_vec()));
-        rows.chain(contents).chain(kept)
+        let repairing = self.repairing.iter().copied().map(Entry::Repairing);
+        rows.chain(contents).chain(kept).chain(repairing)
     }
 }

@@ -30,13 +30,6 @@ fn long(command: &StoreCommand) -> Option<CommandId> {
     }
 }
 
-/// A command was taken; it may wait a while before it is carried out.
-pub fn begin(store: &Engine, command: &StoreCommand) {
-    if let Some(number) = long(command) {
-        store.begin_long(number);
-    }
-}
-
 /// Answers a command that is not carried out.
 pub fn refuse(store: &Engine, command: StoreCommand, failure: Failure) {
     if let Some(number) = long(&command) {
@@ -62,6 +55,13 @@ pub fn refuse(store: &Engine, command: StoreCommand, failure: Failure) {
 }
 
 impl Engine {
+    /// A command was taken that may wait a while before it is carried out: from now on it can be told to stop.
+    pub fn begin(&self, command: &StoreCommand) {
+        if let Some(number) = long(command) {
+            self.begin_long(number);
+        }
+    }
+
     /// Carries out a command, and tells the answer before it returns.
     pub fn carry_out(self: &Arc<Self>, command: StoreCommand) {
         let number = long(&command);
@@ -96,6 +96,8 @@ fn row_entries(put: Vec<Row>, delete: Vec<(Table, Vec<u8>)>) -> impl Iterator<It
 }
 
 fn carry_out(store: &Arc<Engine>, command: StoreCommand) {
+    let number = long(&command);
+    let keep_going = || number.is_none_or(|number| !store.is_stopped(number));
     let answer = match command {
         StoreCommand::Share { command, path } => {
             let mut on_progress = progress(store, command);
@@ -103,13 +105,13 @@ fn carry_out(store: &Arc<Engine>, command: StoreCommand) {
         }
         StoreCommand::Receive { command, content, root, target } => {
             let result = match root {
-                Some(root) => receive::begin(store, content, &root, Path::new(&target)),
-                None => receive::resume(store, content),
+                Some(root) => receive::begin(store, content, &root, Path::new(&target), &keep_going),
+                None => receive::resume(store, content, &keep_going),
             };
             StoreInput::Receiving { command, result }
         }
         StoreCommand::Repair { command, content } => {
-            StoreInput::Receiving { command, result: receive::repair(store, content) }
+            StoreInput::Receiving { command, result: receive::repair(store, content, &keep_going) }
         }
         StoreCommand::PutPage { command, content, page, bytes } => {
             StoreInput::PagePut { command, result: pieces::put_page(store, content, page, &bytes) }
@@ -118,7 +120,7 @@ fn carry_out(store: &Arc<Engine>, command: StoreCommand) {
             StoreInput::PageRead { command, bytes: store.manifests.page(content, page) }
         }
         StoreCommand::Finish { command, content } => {
-            StoreInput::Finished { command, result: finish::finish(store, content) }
+            StoreInput::Finished { command, result: finish::finish(store, content, &keep_going) }
         }
         StoreCommand::Copy { command, content, target } => {
             let mut on_progress = progress(store, command);
@@ -128,7 +130,7 @@ fn carry_out(store: &Arc<Engine>, command: StoreCommand) {
             StoreInput::Verified { command, result: verify_content(store, command, content) }
         }
         StoreCommand::Remove { command, content, delete_files } => {
-            StoreInput::Done { command, result: remove(store, content, delete_files) }
+            StoreInput::Done { command, result: remove::remove(store, content, delete_files) }
         }
         StoreCommand::Write { command, put, delete } => StoreInput::Done { command, result: write(store, put, delete) },
         StoreCommand::Usage { command } => StoreInput::Usage { command, usage: usage(store) },
@@ -161,6 +163,8 @@ fn verify_content(store: &Arc<Engine>, command: CommandId, id: ContentId) -> Res
         Err(_) if store.disk.metadata(Path::new(&stored.path)).is_err() => return Ok(ChunkSet::new()),
         Err(error) => return Err(Failure::lasting(format!("can't read {}: {error}", stored.path))),
     };
+    // Looked at before it is read: what changes meanwhile is not what was read.
+    let before = store.disk.metadata(Path::new(&stored.path)).ok();
     let mut on_progress = progress(store, command);
     let mut whole = true;
     let good = verify::good_chunks(&opened, &mut |done| {
@@ -168,31 +172,22 @@ fn verify_content(store: &Arc<Engine>, command: CommandId, id: ContentId) -> Res
         whole
     });
     if !whole {
-        return Err(Failure::passing("stopped"));
+        return Err(receive::stopped());
     }
-    if good.len() == stored.chunk_count {
-        content.changed.store(false, Ordering::Relaxed);
-        if let Ok(metadata) = store.disk.metadata(Path::new(&stored.path)) {
-            let identity = (metadata.kind == Kind::File).then(|| Identity::of(&metadata));
-            store.set_record(&content, Record { stored, identity })?;
+    if good.len() == stored.chunk_count
+        && let Some(before) = before
+    {
+        let identity = (before.kind == Kind::File).then(|| Identity::of(&before));
+        if before.kind == Kind::File && before.size_bytes > stored.total_bytes {
+            return Err(receive::longer(&stored));
         }
+        let after = store.disk.metadata(Path::new(&stored.path));
+        if identity.is_some() && after.ok().map(|after| Identity::of(&after)) != identity {
+            return Err(Failure::passing(format!("{} changed while it was read; verify it again", stored.path)));
+        }
+        store.renew_identity(&content, Record { stored, identity, repairing: false })?;
     }
     Ok(good)
-}
-
-fn remove(store: &Engine, id: ContentId, delete_files: bool) -> Result<(), Failure> {
-    let Some(content) = store.forget(id) else { return Ok(()) };
-    if let Some(reception) = content.reception.write().take() {
-        reception.progress.lock().closed = true;
-    }
-    store.append(&[Entry::Forget(id)])?;
-    let record = content.record.read().clone();
-    let opened = content.open(&store.disk, &store.manifests);
-    store.manifests.remove(id);
-    match remove::doomed(store, &record, delete_files, opened.ok().as_ref())? {
-        Some(doomed) => remove::delete(&*store.disk, &doomed),
-        None => Ok(()),
-    }
 }
 
 fn write(store: &Engine, put: Vec<Row>, delete: Vec<(Table, Vec<u8>)>) -> Result<(), Failure> {

@@ -110,16 +110,16 @@ impl Transfers {
         }
     }
 
-    /// Gives a transfer up and deletes what is partial.
+    /// Gives a transfer up and deletes what is partial. What was complete before is a person's: it is left as it is.
     ///
     /// # Errors
     /// If there is no such transfer.
-    pub fn cancel(&mut self, ctx: &mut Context, content: ContentId) -> Result<(), UserError> {
+    pub fn cancel(&mut self, ctx: &mut Context, content: ContentId, was_complete: bool) -> Result<(), UserError> {
         let mut transfer = self.transfers.remove(&content).ok_or_else(not_fetching)?;
         ctx.count(EventKind::TransferCancelled);
         transfer.take_back(ctx);
         let command = ctx.command_id();
-        ctx.store(StoreCommand::Remove { command, content, delete_files: true });
+        ctx.store(StoreCommand::Remove { command, content, delete_files: !was_complete });
         self.delete_row(ctx, content);
         let cure = "the same `get` begins anew";
         let error = UserError::new(ErrorKind::Unavailable, "the transfer was cancelled", cure);

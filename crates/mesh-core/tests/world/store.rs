@@ -24,6 +24,10 @@ pub struct Store {
     contents: BTreeMap<ContentId, Kept>,
     /// The next `finish` fails with this.
     pub finish_failure: Option<Failure>,
+    /// Removals fail with this.
+    pub remove_failure: Option<Failure>,
+    /// What was removed, and whether with its files.
+    pub removed: Vec<(ContentId, bool)>,
     /// Writes fail with this.
     pub write_failure: Option<Failure>,
 }
@@ -173,7 +177,12 @@ impl Store {
             StoreCommand::Verify { command, content } => {
                 vec![StoreInput::Verified { command, result: Ok(self.have(content)) }]
             }
-            StoreCommand::Remove { command, content, .. } => {
+            StoreCommand::Remove { command, .. } if self.remove_failure.is_some() => {
+                let failure = self.remove_failure.clone().expect("just seen");
+                vec![StoreInput::Done { command, result: Err(failure) }]
+            }
+            StoreCommand::Remove { command, content, delete_files } => {
+                self.removed.push((content, delete_files));
                 self.contents.remove(&content);
                 done(command)
             }

@@ -26,6 +26,8 @@ struct Faults {
     steps: u64,
     /// At this step the power goes: nothing works any more.
     stop_at: Option<u64>,
+    /// This step fails, and the next works again.
+    hiccup_at: Option<u64>,
     /// Power cuts so far; a file opened before the last one is of no use.
     cuts: u64,
 }
@@ -84,6 +86,11 @@ impl FaultyDisk {
         self.faults.lock().stop_at = Some(step);
     }
 
+    /// This one step fails, as a loose cable does.
+    pub fn hiccup_at(&self, step: u64) {
+        self.faults.lock().hiccup_at = Some(step);
+    }
+
     /// Whether the power has not gone yet.
     #[must_use]
     pub fn power_is_on(&self) -> bool {
@@ -116,6 +123,9 @@ impl FaultyDisk {
         let mut faults = self.faults.lock();
         faults.steps += u64::from(step != Step::Look);
         if faults.removed || faults.stop_at.is_some_and(|at| faults.steps >= at) {
+            return Err(io::Error::from_raw_os_error(EIO));
+        }
+        if step != Step::Look && faults.hiccup_at == Some(faults.steps) {
             return Err(io::Error::from_raw_os_error(EIO));
         }
         match step {
