@@ -134,7 +134,7 @@ fn long_work_on_what_is_received_can_be_stopped() {
 /// A disk that fails once, at each step of writing the log anew: what is answered as done from then on is there.
 #[test]
 fn a_log_that_could_not_be_written_anew_loses_nothing_afterwards() {
-    const VALUE: [u8; 60_000] = [7; 60_000];
+    static VALUE: [u8; 60_000] = [7; 60_000];
     let fill = |disk: &FaultyDisk| {
         let world = World::on(disk);
         let store = world.open("a");
@@ -153,7 +153,8 @@ fn a_log_that_could_not_be_written_anew_loses_nothing_afterwards() {
         assert!(length() < before, "the log was written anew");
         begins + 1..disk.steps() + 3
     };
-    for step in steps {
+    // Each failure is followed by a clean end, or by a power cut that takes away this or that.
+    for (step, cut) in steps.flat_map(|step| (0..5).map(move |cut| (step, cut))) {
         let disk = FaultyDisk::default();
         let (world, store) = fill(&disk);
         disk.hiccup_at(step);
@@ -161,7 +162,9 @@ fn a_log_that_could_not_be_written_anew_loses_nothing_afterwards() {
             (0..6).filter(|key| store.put(&[*key], &[[*key].as_slice(), &VALUE].concat()).is_ok()).collect();
         assert!(keys.len() >= 5, "one failure refuses one at most");
         drop(store);
-        disk.power_cut(step);
+        if cut > 0 {
+            disk.power_cut(step * 10 + cut);
+        }
         let (rows, _, _) = world.open("a").opened();
         for key in keys {
             assert!(rows.iter().any(|row| row.key == [key]), "failing at step {step}, row {key} was lost");
