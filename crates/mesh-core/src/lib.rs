@@ -15,6 +15,7 @@
 //! | [`announce`] | what is announced in the wider lookup |
 //! | [`interest`] | who asked what we hold and is told when that changes |
 //! | [`contents`] | what is here and how it is treated |
+//! | `sharing`, `getting` | what a person shares, and wants to have |
 //! | `quota`, `repair`, `removal` | what may stay on disk, making good what was damaged there, forgetting |
 //!
 //! Invariant: the same configuration, seed and inputs give the same outputs, bit for bit.
@@ -25,6 +26,7 @@ pub mod config;
 pub mod contents;
 mod context;
 mod count;
+mod getting;
 pub mod interest;
 mod network;
 mod node;
@@ -36,6 +38,7 @@ mod removal;
 mod repair;
 pub mod serve;
 pub mod settings;
+mod sharing;
 mod show;
 mod stop;
 pub mod strangers;

@@ -15,7 +15,7 @@ use mesh_proto::{CommandId, ContentId, Machine, NodeId, Timestamp, WakeReason};
 use crate::Context;
 use crate::announce::Announcements;
 use crate::config::BrainConfig;
-use crate::contents::{Contents, Treatment};
+use crate::contents::Contents;
 use crate::interest::Interests;
 use crate::peers::Peers;
 use crate::records::{Records, RecordsConfig};
@@ -29,7 +29,7 @@ use crate::transfer::{Around, Transfers};
 #[derive(Debug, Clone)]
 pub(crate) enum Pending {
     /// A share is being hashed.
-    Share { request: UserRequestId, path: String, treatment: Treatment },
+    Share { request: UserRequestId, path: String, wishes: crate::sharing::Wishes },
     /// A shared content's row is being written.
     ShareRow { request: UserRequestId, content: ContentId },
     /// A quota is being written down.
@@ -39,7 +39,9 @@ pub(crate) enum Pending {
     /// What is here is being copied elsewhere.
     Copy { request: UserRequestId, content: ContentId, path: String },
     /// A content is hashed again.
-    Verify { request: UserRequestId, content: ContentId },
+    Verify { request: UserRequestId, content: ContentId, target: Option<String> },
+    /// What is here of a content somebody wants is looked at.
+    Look { request: UserRequestId, content: ContentId, order: crate::transfer::Order },
     /// A finished transfer's rows are being written.
     Complete { report: Box<mesh_proto::port::view::GetReport> },
     /// The disk's figures, for a person.
@@ -164,6 +166,11 @@ impl Node {
                 }
             }
             StoreInput::Verified { command, result } => self.on_verified(command, result),
+            StoreInput::Looked { command, look } => {
+                if let Some(Pending::Look { request, content, order }) = self.pending.remove(&command) {
+                    self.on_looked(request, content, order, look);
+                }
+            }
             StoreInput::Usage { command, usage } => {
                 self.usage = usage;
                 if let Some(Pending::Doctor { request }) = self.pending.remove(&command) {

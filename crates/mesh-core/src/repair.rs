@@ -12,17 +12,25 @@ use crate::transfer::{Around, Order};
 use crate::user::not_here;
 
 impl Node {
-    pub(crate) fn verify(&mut self, request: UserRequestId, content: ContentId) -> Result<(), UserError> {
-        self.contents.find(content).ok_or_else(not_here)?;
+    /// Hashes a content again. `target` is where somebody wants to have it, if that is why.
+    pub(crate) fn verify(
+        &mut self,
+        request: UserRequestId,
+        content: ContentId,
+        target: Option<String>,
+    ) -> Result<(), UserError> {
+        if self.contents.find(content).is_none() {
+            return Err(self.transfers.find(content).map_or_else(not_here, |_| not_whole()));
+        }
         let command = self.ctx.command_id();
-        self.pending.insert(command, Pending::Verify { request, content });
+        self.pending.insert(command, Pending::Verify { request, content, target });
         self.ctx.store(StoreCommand::Verify { command, content });
         Ok(())
     }
 
     /// A content was hashed again: good, or to be repaired from peers if its files are ours.
     pub(crate) fn on_verified(&mut self, command: CommandId, result: Result<ChunkSet, Failure>) {
-        let Some(Pending::Verify { request, content }) = self.pending.remove(&command) else { return };
+        let Some(Pending::Verify { request, content, target }) = self.pending.remove(&command) else { return };
         let good = match result {
             Err(failure) => return self.reply_failure(request, &failure),
             Ok(good) => good,
@@ -30,11 +38,16 @@ impl Node {
         let Some(known) = self.contents.find_mut(content) else { return };
         let bad = known.stored.chunk_count - good.len().min(known.stored.chunk_count);
         if bad == 0 {
-            known.changed = None;
-            return self.ctx.reply(request, UserReply::Done);
+            self.is_good_again(content);
+            let here = |path| UserReply::Getting(GetView { content_id: content, path, complete: true, report: None });
+            return self.ctx.reply(request, target.map_or(UserReply::Done, here));
         }
         if known.stored.in_place {
-            let why = format!("{bad} of {} chunks are no longer what was shared", known.stored.chunk_count);
+            let count = known.stored.chunk_count;
+            let why = match bad == count {
+                true => format!("nothing of {} is what was shared, or it is no longer there", known.stored.path),
+                false => format!("{bad} of {count} chunks are no longer what was shared"),
+            };
             self.on_changed(content, why.clone());
             let cure = "restore the file, or `mesh-node share` it again as it is now";
             let error = UserError::new(ErrorKind::Mismatch, why, cure);
@@ -60,4 +73,17 @@ impl Node {
         let view = GetView { content_id: content, path, complete: false, report: None };
         self.ctx.reply(request, UserReply::Getting(view));
     }
+    /// What was found changed is as it was: it is offered again.
+    pub(crate) fn is_good_again(&mut self, content: ContentId) {
+        let Some(known) = self.contents.find_mut(content) else { return };
+        if known.changed.take().is_some() {
+            self.records.set_holding(&mut self.ctx, content, true);
+            self.interests.changed(&self.ctx, content, true);
+        }
+    }
+}
+
+fn not_whole() -> UserError {
+    let cure = "it is verified as it comes; `mesh-node ls` says how far it is";
+    UserError::new(ErrorKind::Unavailable, "this content is still being fetched", cure)
 }

@@ -19,9 +19,9 @@ fn share(world: &mut World, host: usize, listed: bool, access: Access) -> String
     let command = UserCommand::Share {
         path: "/data/maps of the hills-40".to_owned(),
         name: None,
-        listed,
-        tags: vec!["osm".to_owned()],
-        access,
+        listed: Some(listed),
+        tags: Some(vec!["osm".to_owned()]),
+        access: Some(access),
     };
     match world.reply(host, command) {
         UserReply::Shared(view) => view.ticket,

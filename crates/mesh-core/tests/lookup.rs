@@ -17,7 +17,7 @@ const RATE: u64 = 2_500_000;
 
 fn share(world: &mut World, host: usize, access: Access) -> ShareView {
     let path = "/data/file-50".to_owned();
-    let command = UserCommand::Share { path, name: None, listed: false, tags: Vec::new(), access };
+    let command = UserCommand::Share { path, name: None, listed: Some(false), tags: None, access: Some(access) };
     match world.reply(host, command) {
         UserReply::Shared(view) => view,
         other => panic!("not shared: {other:?}"),

@@ -16,7 +16,8 @@ const MBIT: u64 = 125_000;
 
 fn share(world: &mut World, host: usize, path: &str) -> ShareView {
     let path = path.to_owned();
-    let command = UserCommand::Share { path, name: None, listed: false, tags: Vec::new(), access: Access::Ticket };
+    let command =
+        UserCommand::Share { path, name: None, listed: Some(false), tags: None, access: Some(Access::Ticket) };
     match world.reply(host, command) {
         UserReply::Shared(view) => view,
         other => panic!("not shared: {other:?}"),

@@ -91,9 +91,9 @@ fn a_source_is_let_in_past_a_crowd() {
     let command = UserCommand::Share {
         path: "/data/file-50".to_owned(),
         name: None,
-        listed: false,
-        tags: Vec::new(),
-        access: Access::Ticket,
+        listed: Some(false),
+        tags: None,
+        access: Some(Access::Ticket),
     };
     let UserReply::Shared(shared) = world.reply(source, command) else { panic!("a share") };
     world.kill(source);

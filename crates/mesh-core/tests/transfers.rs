@@ -18,9 +18,9 @@ fn share(world: &mut World, host: usize, path: &str) -> ShareView {
     let command = UserCommand::Share {
         path: path.to_owned(),
         name: None,
-        listed: false,
-        tags: Vec::new(),
-        access: Access::Ticket,
+        listed: Some(false),
+        tags: None,
+        access: Some(Access::Ticket),
     };
     match world.reply(host, command) {
         UserReply::Shared(view) => view,

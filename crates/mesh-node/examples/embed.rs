@@ -29,9 +29,9 @@ async fn main() -> Result<()> {
     let share = UserCommand::Share {
         path: original.display().to_string(),
         name: None,
-        listed: false,
-        tags: Vec::new(),
-        access: Access::Ticket,
+        listed: Some(false),
+        tags: None,
+        access: Some(Access::Ticket),
     };
     let UserReply::Shared(shared) = giver.request(share).await else { bail!("not shared") };
     println!("shared {} bytes as {}", shared.size_bytes, shared.ticket);

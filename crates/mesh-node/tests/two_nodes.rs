@@ -25,9 +25,9 @@ async fn share(node: &Node, path: &Path) -> String {
     let command = UserCommand::Share {
         path: path.display().to_string(),
         name: None,
-        listed: true,
-        tags: vec!["test".to_owned()],
-        access: Access::Ticket,
+        listed: Some(true),
+        tags: Some(vec!["test".to_owned()]),
+        access: Some(Access::Ticket),
     };
     match node.request(command).await {
         UserReply::Shared(shared) => shared.ticket,

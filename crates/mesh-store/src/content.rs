@@ -115,7 +115,12 @@ pub struct Progress {
 /// The partial file or folder of a content that will lie at `target`.
 pub fn partial_path(target: &Path, content: ContentId) -> PathBuf {
     let name = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let short: String = name.chars().take(80).collect();
+    // File systems count bytes: a name may have 255.
+    let mut end = name.len().min(200);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    let short = &name[..end];
     target.with_file_name(format!(".{short}.{}.mesh-part", &content.to_string()[..8]))
 }
 
@@ -133,6 +138,11 @@ impl Content {
     /// Notes that the files changed. Returns whether that is news.
     pub fn set_changed(&self) -> bool {
         !self.changed.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether its files were found changed.
+    pub fn is_changed(&self) -> bool {
+        self.changed.load(Ordering::Relaxed)
     }
 
     /// Opens a complete content for reading.

@@ -303,14 +303,6 @@ impl Engine {
         }
     }
 
-    /// Whether a complete content is still there as it was, as far as a look tells.
-    pub(crate) fn is_readable(&self, content: &Content) -> bool {
-        let record = content.record.read();
-        let looked = self.disk.metadata(Path::new(&record.stored.path));
-        let same = looked.is_ok_and(|now| record.identity.is_none_or(|identity| Identity::of(&now) == identity));
-        same && !content.changed.load(Ordering::Relaxed)
-    }
-
     pub(crate) fn report_changed(&self, content: &Arc<Content>, why: String) {
         self.forget_opened(content.id);
         if content.reception.read().is_none() && content.set_changed() {

@@ -31,6 +31,7 @@ mod finish;
 pub mod index;
 mod keyed;
 mod log;
+mod look;
 mod manifests;
 mod pace;
 mod pieces;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use mesh_chunk::{ChunkParameters, Cutter, EntryKind, Listing, RootKind, TreeEntry, TreeMap};
 use mesh_proto::ContentId;
 use mesh_proto::port::Failure;
-use mesh_proto::port::store::StoredContent;
+use mesh_proto::port::store::{Look, StoredContent};
 use mesh_proto::record::ContentKind;
 use parking_lot::RwLockReadGuard;
 
@@ -18,6 +18,7 @@ use crate::cut::{Named, Part, cut};
 use crate::disk::{Disk, Identity, Kind, Metadata};
 use crate::engine::Engine;
 use crate::index::IndexTable;
+use crate::look;
 
 /// A file changed so shortly before it was read may change again within the same tick of its clock, unnoticed; the
 /// coarsest clock in use (FAT's) ticks every two seconds.
@@ -27,7 +28,7 @@ const SETTLED_NS: i64 = 2_000_000_000;
 pub type OnProgress<'a> = &'a mut dyn FnMut(u64, u64) -> bool;
 
 /// What a path looks like: two looks that are equal mean that nothing below it changed.
-struct Look {
+struct Seen {
     metadata: Metadata,
     entries: Vec<TreeEntry>,
     hasher: blake3::Hasher,
@@ -35,7 +36,7 @@ struct Look {
     changed_ns: i64,
 }
 
-impl Look {
+impl Seen {
     fn at(disk: &dyn Disk, path: &Path) -> Result<Self, Failure> {
         let metadata = disk.metadata(path).map_err(|error| cannot(path, &error))?;
         let mut look = Self { metadata, entries: Vec::new(), hasher: blake3::Hasher::new(), changed_ns: i64::MIN };
@@ -106,7 +107,7 @@ pub fn share(store: &Engine, path: &Path, on_progress: OnProgress<'_>) -> Result
     if store.is_own(path) {
         return Err(Failure::lasting(format!("{} belongs to the node itself and can't be shared", path.display())));
     }
-    let look = Look::at(&*store.disk, path)?;
+    let look = Seen::at(&*store.disk, path)?;
     if let Some(record) = known(store, path, &look) {
         return enter(store, record);
     }
@@ -132,13 +133,13 @@ fn enter(store: &Engine, record: Record) -> Result<StoredContent, Failure> {
             let cure = "wait for that, or cancel it first";
             return Err(Failure::lasting(format!("{why} {}; {cure}", stored.path)));
         }
-        // The same bytes are here already. If we received them, they stay ours; the person's copy is as good.
+        // The same bytes are here already, and stay where they are known to be as long as they look as they did.
         if !stored.in_place && stored.path == record.stored.path {
             let record = Record { stored: stored.clone(), ..record };
             store.enter(record)?;
             return Ok(stored);
         }
-        if !stored.in_place && store.is_readable(&known) {
+        if stored.path != record.stored.path && look::at(store, &known) == Look::Same {
             return Ok(stored);
         }
     }
@@ -152,7 +153,7 @@ fn key(path: &Path) -> [u8; 32] {
 }
 
 /// The content `path` was when it last looked like this, if it is still here.
-fn known(store: &Engine, path: &Path, look: &Look) -> Option<Record> {
+fn known(store: &Engine, path: &Path, look: &Seen) -> Option<Record> {
     let row = store.index.get(IndexTable::Shares, &key(path))?;
     let (fingerprint, content) = row.split_first_chunk::<32>()?;
     let content = store.content(ContentId(content.try_into().ok()?))?;
@@ -173,8 +174,8 @@ fn cannot_keep(store: &Engine, error: &io::Error) -> Failure {
     Failure::passing(format!("can't write to {}: {error}", store.folder.display()))
 }
 
-fn unchanged(store: &Engine, path: &Path, before: &Look) -> Result<(), Failure> {
-    match Look::at(&*store.disk, path) {
+fn unchanged(store: &Engine, path: &Path, before: &Seen) -> Result<(), Failure> {
+    match Seen::at(&*store.disk, path) {
         Ok(after) if after.fingerprint() == before.fingerprint() => Ok(()),
         _ => {
             let why = "changed while it was read; share it again when it is at rest";
@@ -186,7 +187,7 @@ fn unchanged(store: &Engine, path: &Path, before: &Look) -> Result<(), Failure> 
 fn share_file<'a>(
     store: &'a Engine,
     path: &Path,
-    look: &Look,
+    look: &Seen,
     on_progress: OnProgress<'_>,
 ) -> Result<Cut<'a>, Failure> {
     let total_bytes = look.metadata.size_bytes;
@@ -205,7 +206,7 @@ fn share_file<'a>(
 fn share_tree<'a>(
     store: &'a Engine,
     path: &Path,
-    look: &Look,
+    look: &Seen,
     on_progress: OnProgress<'_>,
 ) -> Result<Cut<'a>, Failure> {
     let refused = |why: String| Failure::lasting(format!("{}: {why}", path.display()));

@@ -44,6 +44,7 @@ impl Lanes {
             StoreCommand::Receive { content, .. }
             | StoreCommand::Repair { content, .. }
             | StoreCommand::Finish { content, .. }
+            | StoreCommand::Look { content, .. }
             | StoreCommand::Remove { content, .. } => return self.receiving.push(*content, command),
             StoreCommand::Share { .. } | StoreCommand::Verify { .. } | StoreCommand::Copy { .. } => &self.reading,
             _ => &self.short,

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use mesh_proto::port::Failure;
-use mesh_proto::port::store::{DiskUsage, Row, StoreCommand, StoreInput, Table};
+use mesh_proto::port::store::{DiskUsage, Look, Row, StoreCommand, StoreInput, Table};
 use mesh_proto::{ChunkSet, CommandId, ContentId};
 
 use crate::content::Record;
 use crate::disk::{Identity, Kind};
 use crate::engine::Engine;
 use crate::truth::Entry;
-use crate::{copy, finish, pieces, receive, remove, share, verify};
+use crate::{copy, finish, look, pieces, receive, remove, share, verify};
 
 /// Progress is told at most so often.
 const PROGRESS_EVERY_NS: i64 = 100_000_000;
@@ -43,6 +43,7 @@ pub fn refuse(store: &Engine, command: StoreCommand, failure: Failure) {
         StoreCommand::PutPage { command, .. } => StoreInput::PagePut { command, result: Err(failure) },
         StoreCommand::ReadPage { command, .. } => StoreInput::PageRead { command, bytes: None },
         StoreCommand::Finish { command, .. } => StoreInput::Finished { command, result: Err(failure) },
+        StoreCommand::Look { command, .. } => StoreInput::Looked { command, look: Look::Changed(failure.why) },
         StoreCommand::Verify { command, .. } => StoreInput::Verified { command, result: Err(failure) },
         StoreCommand::Copy { command, .. }
         | StoreCommand::Remove { command, .. }
@@ -126,6 +127,7 @@ fn carry_out(store: &Arc<Engine>, command: StoreCommand) {
             let mut on_progress = progress(store, command);
             StoreInput::Done { command, result: copy::copy(store, content, Path::new(&target), &mut on_progress) }
         }
+        StoreCommand::Look { command, content } => StoreInput::Looked { command, look: look::look(store, content) },
         StoreCommand::Verify { command, content } => {
             StoreInput::Verified { command, result: verify_content(store, command, content) }
         }

@@ -292,7 +292,9 @@ impl Transfer {
         let total_bytes = self.stored.as_ref().map_or(0, |stored| stored.total_bytes);
         let giving = self.sources.values().filter(|source| !source.fetches.is_empty()).count();
         let holders = self.sources.values().filter(|source| source.holds_something() && !source.banned).count();
-        let rate = self.rate.bytes_per_s(now);
+        // What came before it was stopped says nothing of how it goes on.
+        let goes_on = !self.order.paused && matches!(self.phase, Phase::Fetching | Phase::Preparing) && !self.queued;
+        let rate = if goes_on { self.rate.bytes_per_s(now) } else { 0 };
         let left = total_bytes.saturating_sub(self.have_bytes);
         let (state, waiting_for) = match &self.phase {
             _ if self.order.paused => ("paused", String::new()),
@@ -326,6 +328,7 @@ impl Transfer {
     #[must_use]
     pub fn report(&self, now: Timestamp, stored: &StoredContent) -> GetReport {
         let sources = self.sources.iter().filter(|(_, source)| source.verified_bytes + source.wasted_bytes > 0);
+        let given: u64 = self.sources.values().map(|source| source.verified_bytes).sum();
         GetReport {
             content_id: self.content,
             path: stored.path.clone(),
@@ -333,6 +336,7 @@ impl Transfer {
             size_bytes: stored.total_bytes,
             blake3: hex(&stored.whole_hash),
             received_bytes: self.order.totals.received_bytes,
+            earlier_bytes: stored.total_bytes.saturating_sub(given),
             duplicate_bytes: self.order.totals.duplicate_bytes,
             rejected_bytes: self.order.totals.rejected_bytes,
             chunks: stored.chunk_count,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mesh_chunk::{ChunkEntry, ChunkParameters, ManifestBuilder, Root, RootKind};
 use mesh_proto::codec;
 use mesh_proto::port::Failure;
-use mesh_proto::port::store::{DiskUsage, Received, Row, StoreCommand, StoreInput, StoredContent, Table};
+use mesh_proto::port::store::{DiskUsage, Look, Received, Row, StoreCommand, StoreInput, StoredContent, Table};
 use mesh_proto::record::{ContentKind, Signed};
 use mesh_proto::{ChunkId, ChunkRange, ChunkSet, CommandId, ContentId, PageId};
 
@@ -24,6 +24,8 @@ pub struct Store {
     contents: BTreeMap<ContentId, Kept>,
     /// The next `finish` fails with this.
     pub finish_failure: Option<Failure>,
+    /// How complete contents look.
+    pub look: Look,
     /// Removals fail with this.
     pub remove_failure: Option<Failure>,
     /// What was removed, and whether with its files.
@@ -177,6 +179,7 @@ impl Store {
             StoreCommand::Verify { command, content } => {
                 vec![StoreInput::Verified { command, result: Ok(self.have(content)) }]
             }
+            StoreCommand::Look { command, .. } => vec![StoreInput::Looked { command, look: self.look.clone() }],
             StoreCommand::Remove { command, .. } if self.remove_failure.is_some() => {
                 let failure = self.remove_failure.clone().expect("just seen");
                 vec![StoreInput::Done { command, result: Err(failure) }]

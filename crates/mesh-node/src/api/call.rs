@@ -110,7 +110,6 @@ fn stand_in(parameter: &Parameter) -> Result<Value, UserError> {
         Missing::False => Ok(Value::Bool(false)),
         Missing::Number(number) => Ok(Value::from(number)),
         Missing::Text(text) => Ok(Value::from(text)),
-        Missing::Empty => Ok(Value::Array(Vec::new())),
     }
 }
 
@@ -227,9 +226,9 @@ mod tests {
             UserCommand::Share {
                 path: path.clone(),
                 name: None,
-                listed: true,
-                tags: vec!["t".into()],
-                access: Access::Members(vec![MemberId([1; 32])]),
+                listed: Some(true),
+                tags: Some(vec!["t".into()]),
+                access: Some(Access::Members(vec![MemberId([1; 32])])),
             },
             UserCommand::Get {
                 ticket: text.clone(),

@@ -109,14 +109,14 @@ fn schema_of(parameter: &Parameter) -> Value {
     schema["description"] = Value::from(parameter.text);
     match parameter.missing {
         Missing::Refused => {}
-        Missing::Null if parameter.place == Place::Body => {
-            schema["type"] = json!([schema["type"].clone(), "null"]);
-        }
+        Missing::Null if parameter.place == Place::Body => match schema["oneOf"].as_array_mut() {
+            Some(kinds) => kinds.push(json!({ "type": "null" })),
+            None => schema["type"] = json!([schema["type"].clone(), "null"]),
+        },
         Missing::Null => {}
         Missing::False => schema["default"] = Value::Bool(false),
         Missing::Number(number) => schema["default"] = Value::from(number),
         Missing::Text(text) => schema["default"] = Value::from(text),
-        Missing::Empty => schema["default"] = json!([]),
     }
     schema
 }

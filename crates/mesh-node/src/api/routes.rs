@@ -57,8 +57,6 @@ pub enum Missing {
     Number(u64),
     /// A text.
     Text(&'static str),
-    /// An empty list.
-    Empty,
 }
 
 /// One parameter.
@@ -161,10 +159,10 @@ const fn content(path: &'static str, name: &'static str, summary: &'static str) 
 
 const SHARE: &[Parameter] = &[
     body("path", Kind::Text, Missing::Refused, "Absolute path of the file or folder."),
-    body("name", Kind::Text, Missing::Null, "Its name for others; by default the path's last part."),
-    body("listed", Kind::Boolean, Missing::False, "Whether to put it in the catalogue."),
-    body("tags", Kind::Texts, Missing::Empty, "Words to search by."),
-    body("access", Kind::Access, Missing::Text("ticket"), "Who may fetch it."),
+    body("name", Kind::Text, Missing::Null, "Its name for others; by default the path's last part, or as it is."),
+    body("listed", Kind::Boolean, Missing::Null, "Whether to put it in the catalogue; by default not, or as it is."),
+    body("tags", Kind::Texts, Missing::Null, "Words to search by; by default none, or as they are."),
+    body("access", Kind::Access, Missing::Null, "Who may fetch it; by default ticket, or as it is."),
 ];
 
 const GET: &[Parameter] = &[

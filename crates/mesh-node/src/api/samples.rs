@@ -76,6 +76,7 @@ pub(super) fn report(full: bool) -> GetReport {
         size_bytes: 1,
         blake3: text(),
         received_bytes: 1,
+        earlier_bytes: 1,
         duplicate_bytes: 0,
         rejected_bytes: 0,
         chunks: 1,

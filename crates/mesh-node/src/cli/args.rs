@@ -200,12 +200,15 @@ pub struct ShareArgs {
     /// Put it in the catalogue, where others find it
     #[arg(long)]
     pub listed: bool,
+    /// Take it out of the catalogue
+    #[arg(long, conflicts_with = "listed")]
+    pub unlisted: bool,
     /// A word to search by; may be repeated
     #[arg(long = "tag", value_name = "T")]
     pub tags: Vec<String>,
-    /// Who may fetch it: ticket (whoever has it), public, community:ID, or members:ID,ID
-    #[arg(long, value_name = "WHO", value_parser = parse_access, default_value = "ticket")]
-    pub access: Access,
+    /// Who may fetch it: ticket (whoever has it; the default), public, community:ID, or members:ID,ID
+    #[arg(long, value_name = "WHO", value_parser = parse_access)]
+    pub access: Option<Access>,
     /// How the node is run, if it has to be.
     #[command(flatten)]
     pub node: NodeArgs,

@@ -64,8 +64,8 @@ async fn share(
     let command = UserCommand::Share {
         path: path.clone(),
         name: args.name,
-        listed: args.listed,
-        tags: args.tags,
+        listed: (args.listed || args.unlisted).then_some(args.listed),
+        tags: (!args.tags.is_empty()).then_some(args.tags),
         access: args.access,
     };
     let reply = tokio::select! {

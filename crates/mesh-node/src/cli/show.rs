@@ -100,6 +100,10 @@ pub fn report(view: &GetReport) -> String {
             banned.to_owned(),
         ]);
     }
+    if view.earlier_bytes > 0 {
+        let here = ["here before".to_owned(), "-".to_owned(), size(view.earlier_bytes), "-".to_owned(), String::new()];
+        table.row(here.to_vec());
+    }
     text.push_str(&table.render());
     text
 }

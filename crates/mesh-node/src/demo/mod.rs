@@ -140,6 +140,7 @@ mod tests {
             size_bytes: 1,
             blake3: "00".into(),
             received_bytes: 1,
+            earlier_bytes: 1,
             duplicate_bytes: 0,
             rejected_bytes: 0,
             chunks: 1,

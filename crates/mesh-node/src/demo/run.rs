@@ -124,8 +124,13 @@ impl Stage {
 async fn share(process: &Process, original: &Path) -> Result<ShareView, Fault> {
     let path = original.to_str().map(str::to_owned);
     let path = path.ok_or_else(|| Fault::new(Outcome::Usage, "the path is not readable as UTF-8", "Rename it."))?;
-    let command =
-        UserCommand::Share { path, name: None, listed: true, tags: vec!["demo".into()], access: Access::Public };
+    let command = UserCommand::Share {
+        path,
+        name: None,
+        listed: Some(true),
+        tags: Some(vec!["demo".into()]),
+        access: Some(Access::Public),
+    };
     match process.ask(command).await? {
         UserReply::Shared(view) => Ok(view),
         _ => Err(Fault::unexpected()),

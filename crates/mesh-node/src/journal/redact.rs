@@ -122,7 +122,7 @@ impl Names {
         match command {
             UserCommand::Share { path, name, tags, .. } => {
                 self.add_path(path);
-                name.iter().chain(tags).for_each(|name| self.add(name));
+                name.iter().chain(tags.iter().flatten()).for_each(|name| self.add(name));
             }
             UserCommand::Get { ticket, target, .. } => {
                 self.add_path(target);

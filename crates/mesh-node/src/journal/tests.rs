@@ -47,9 +47,9 @@ fn inputs() -> Vec<Input> {
     let share = UserCommand::Share {
         path: "/home/somebody/holiday.mov".to_owned(),
         name: Some("Secret Plan".to_owned()),
-        listed: true,
-        tags: vec!["family".to_owned()],
-        access: Access::Ticket,
+        listed: Some(true),
+        tags: Some(vec!["family".to_owned()]),
+        access: Some(Access::Ticket),
     };
     vec![
         Input::Keys(KeysInput::Loaded { node: [1; 32], member: None, communities: Vec::new() }),

@@ -66,6 +66,18 @@ pub struct DiskUsage {
     pub free_bytes: u64,
 }
 
+/// How a complete content's files look.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub enum Look {
+    /// As they were.
+    #[default]
+    Same,
+    /// They are there, and something about them changed: what.
+    Changed(String),
+    /// They are not there: what is missing.
+    Gone(String),
+}
+
 /// What the store answers.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub enum StoreInput {
@@ -129,6 +141,13 @@ pub enum StoreInput {
         /// Where it lies now.
         result: Result<StoredContent, Failure>,
     },
+    /// Answers [`StoreCommand::Look`].
+    Looked {
+        /// Which command.
+        command: CommandId,
+        /// What was seen.
+        look: Look,
+    },
     /// Answers [`StoreCommand::Verify`].
     Verified {
         /// Which command.
@@ -136,7 +155,7 @@ pub enum StoreInput {
         /// The chunks that are good, or why it could not be checked.
         result: Result<ChunkSet, Failure>,
     },
-    /// Answers [x.
+    /// Answers [`StoreCommand::Copy`], [`StoreCommand::Remove`], [`StoreCommand::Write`] and [`StoreCommand::Sweep`].
     Done {
         /// Which command.
         command: CommandId,
@@ -221,6 +240,13 @@ pub enum StoreCommand {
     /// Every chunk is here: checks the whole, syncs, and gives the final name.
     Finish {
         /// Answered by [`StoreInput::Finished`].
+        command: CommandId,
+        /// Which.
+        content: ContentId,
+    },
+    /// Looks whether a complete content's files are as they were, without reading them.
+    Look {
+        /// Answered by [`StoreInput::Looked`].
         command: CommandId,
         /// Which.
         content: ContentId,

@@ -23,14 +23,15 @@ pub enum UserCommand {
     Share {
         /// Absolute path.
         path: String,
-        /// Its name for others; by default the path's last part.
+        /// Its name for others; by default the path's last part. What is not said, here and below, stays as it is if
+        /// the content is here already.
         name: Option<String>,
-        /// Whether to put it in the catalogue.
-        listed: bool,
-        /// Words to search by.
-        tags: Vec<String>,
-        /// Who may fetch it.
-        access: Access,
+        /// Whether to put it in the catalogue; by default not.
+        listed: Option<bool>,
+        /// Words to search by; by default none.
+        tags: Option<Vec<String>>,
+        /// Who may fetch it; by default whoever has the ticket.
+        access: Option<Access>,
     },
     /// Starts to fetch; answered when the transfer is accepted. Progress comes as events.
     Get {

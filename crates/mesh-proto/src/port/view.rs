@@ -76,8 +76,10 @@ views! {
         size_bytes: u64,
         /// BLAKE3 over all its bytes, computed from what was written; `b3sum` prints the same for a file.
         blake3: String,
-        /// Bytes received from peers, in this and earlier runs.
+        /// Bytes received from peers, in this run of the node and, as far as that was noted, in earlier ones.
         received_bytes: u64,
+        /// Of its size, what no source below gave: it was here before this run of the node.
+        earlier_bytes: u64,
         /// Bytes received that were here already.
         duplicate_bytes: u64,
         /// Bytes received that failed verification.
@@ -86,7 +88,7 @@ views! {
         chunks: u32,
         /// Milliseconds since this node began or resumed it.
         elapsed_ms: u64,
-        /// Who gave what.
+        /// Who gave what in this run of the node.
         sources: Vec<SourceReport>,
         /// Whether it is served to others from here on.
         seeding: bool,
