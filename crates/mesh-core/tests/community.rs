@@ -161,3 +161,19 @@ fn a_members_second_node_is_as_its_first() {
     let ticket = share(&mut world, first, false, Access::Members(vec![member]));
     assert!(arrives(&mut world, second, &ticket));
 }
+
+#[test]
+fn who_may_not_have_what_is_listed_is_told_so() {
+    let mut world = World::new();
+    let (source, getter) = (world.add(RATE, &[]), world.add(RATE, &[0]));
+    world.settle(5);
+    assert_eq!(world.reply(source, UserCommand::MemberNew { name: "Ada".to_owned() }), UserReply::Done);
+    let ticket = share(&mut world, source, true, Access::Members(vec![MemberId([9; 32])]));
+    world.settle(30);
+    assert!(!arrives(&mut world, getter, &ticket));
+    let why = world.seen(getter, |event| match event {
+        Event::TransferWaiting { why, .. } => Some(why.clone()),
+        _ => None,
+    });
+    assert!(why.iter().any(|why| why.contains("does not belong to")), "{why:?}");
+}

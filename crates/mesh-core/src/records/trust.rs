@@ -63,11 +63,18 @@ impl Records {
     #[must_use]
     pub fn may_fetch(&self, ctx: &Context, node: NodeId, access: &Access) -> bool {
         let member = self.member_of(node);
-        if matches!(access, Access::Ticket | Access::Public) || (member.is_some() && member == self.member_of(ctx.node))
-        {
-            return true;
-        }
+        (member.is_some() && member == self.member_of(ctx.node)) || self.admits(ctx, member, access)
+    }
+
+    /// Whether a rule of somebody else's lets this node have a content.
+    #[must_use]
+    pub fn admits_us(&self, ctx: &Context, access: &Access) -> bool {
+        self.admits(ctx, self.member_of(ctx.node), access)
+    }
+
+    fn admits(&self, ctx: &Context, member: Option<MemberId>, access: &Access) -> bool {
         match (access, member) {
+            (Access::Ticket | Access::Public, _) => true,
             (Access::Community(community), Some(member)) => self.belongs(ctx, member, *community),
             (Access::Members(members), Some(member)) => members.contains(&member),
             _ => false,

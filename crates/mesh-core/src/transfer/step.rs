@@ -92,7 +92,13 @@ impl Transfers {
         let waited = ctx.now.since(transfer.begun) > Duration::from_secs(5);
         if nobody && waited && !transfer.told_waiting {
             transfer.told_waiting = true;
-            let why = "no peer that has it is connected; it goes on by itself when one is".to_owned();
+            let access = around.records.listed_access(content);
+            let forbidden = access.is_some_and(|access| !around.records.admits_us(ctx, &access));
+            let why = match forbidden {
+                true => "it is listed for a community or for members that this node does not belong to",
+                false => "no peer that has it is connected; it goes on by itself when one is",
+            };
+            let why = why.to_owned();
             ctx.report(Event::TransferWaiting { content, why });
         } else if !nobody {
             transfer.told_waiting = false;

@@ -20,8 +20,10 @@ pub enum Progress {
     Bar(ProgressBar),
     /// Lines.
     Lines {
-        /// When the last one was printed.
-        last: Option<Instant>,
+        /// When the last one was printed, or the first might have been.
+        last: Instant,
+        /// Whether that said that the transfer is paused.
+        paused: bool,
     },
 }
 
@@ -33,7 +35,8 @@ impl Progress {
             return Self::Silent;
         }
         if !std::io::stderr().is_terminal() {
-            return Self::Lines { last: None };
+            // What takes less than a line's time needs none.
+            return Self::Lines { last: Instant::now(), paused: false };
         }
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(8));
         let style = ProgressStyle::with_template("{wide_bar} {percent:>3} % {msg}");
@@ -59,15 +62,20 @@ impl Progress {
         if !view.waiting_for.is_empty() {
             text.push_str(&format!("  waits for {}", printable(&view.waiting_for)));
         }
-        self.show(view.done_bytes, view.total_bytes, text);
+        let news = matches!(self, Self::Lines { paused, .. } if *paused != (view.state == "paused"));
+        if let Self::Lines { paused, .. } = self {
+            *paused = view.state == "paused";
+        }
+        self.show(view.done_bytes, view.total_bytes, text, news);
     }
 
     /// Shows how far something is read.
     pub fn reading(&mut self, done_bytes: u64, total_bytes: u64) {
-        self.show(done_bytes, total_bytes, format!("hashed {} of {}", size(done_bytes), size(total_bytes)));
+        self.show(done_bytes, total_bytes, format!("hashed {} of {}", size(done_bytes), size(total_bytes)), false);
     }
 
-    fn show(&mut self, done_bytes: u64, total_bytes: u64, text: String) {
+    /// Shows how far it is; `news` are said at once.
+    fn show(&mut self, done_bytes: u64, total_bytes: u64, text: String, news: bool) {
         match self {
             Self::Silent => {}
             Self::Bar(bar) => {
@@ -75,9 +83,9 @@ impl Progress {
                 bar.set_position(done_bytes);
                 bar.set_message(text);
             }
-            Self::Lines { last } => {
-                if last.is_none_or(|last| last.elapsed() >= LINE_INTERVAL) {
-                    *last = Some(Instant::now());
+            Self::Lines { last, .. } => {
+                if news || last.elapsed() >= LINE_INTERVAL {
+                    *last = Instant::now();
                     output::tell(&text);
                 }
             }

@@ -142,7 +142,9 @@ fn list(contents: &[ContentView]) -> String {
         };
         let flags = [content.listed.then_some("listed"), content.pinned.then_some("pinned"), access];
         let flags: Vec<&str> = flags.into_iter().flatten().collect();
-        let percent = (u128::from(content.have_bytes) * 100).checked_div(content.size_bytes.into()).unwrap_or(100);
+        let is_whole = matches!(content.state.as_str(), "shared" | "complete");
+        let percent = (u128::from(content.have_bytes) * 100).checked_div(content.size_bytes.into());
+        let percent = percent.unwrap_or(if is_whole { 100 } else { 0 });
         table.row(vec![
             content.content_id.short(),
             content.state.clone(),
