@@ -22,7 +22,10 @@ fn a_network_carries_packets_and_leaves_nothing_behind() {
     sleeper.arg("1000");
     let sleeper = Running::start(sleeper);
     let (process, namespace) = (sleeper.id(), near.namespace.clone());
-    assert!(system(&format!("ip netns pids {namespace}")).contains(&process.to_string()));
+    // It begins outside, and enters in its own time.
+    wait::until("a process in its namespace", Duration::from_secs(10), || {
+        system(&format!("ip netns pids {namespace}")).contains(&process.to_string()).then_some(())
+    });
     drop(lan);
     assert!(!system("ip netns list").contains(&namespace));
     assert_eq!(sleeper.wait(Duration::from_secs(5)).code, None, "the process ends with its host");
