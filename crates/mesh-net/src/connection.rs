@@ -11,8 +11,8 @@ use mesh_proto::port::NetInput;
 use mesh_proto::port::net::ServeId;
 use mesh_proto::{ConnectionId, NodeId};
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
 
+use crate::pulse::Pulse;
 use crate::routes::Routes;
 use crate::streams::Opener;
 
@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<dyn PayloadStore>,
     pub(crate) routes: Routes,
     pub(crate) probe_interval_ms: watch::Receiver<u64>,
+    /// How long a probe waits while nothing comes.
+    pub(crate) silence_max: Duration,
     next_serve: AtomicU64,
 }
 
@@ -42,8 +44,10 @@ impl Shared {
         close: mpsc::Sender<CloseRequest>,
         store: Arc<dyn PayloadStore>,
         probe_interval_ms: watch::Receiver<u64>,
+        silence_max: Duration,
     ) -> Self {
-        Self { inputs, close, store, routes: Routes::default(), probe_interval_ms, next_serve: AtomicU64::new(1) }
+        let (routes, next_serve) = (Routes::default(), AtomicU64::new(1));
+        Self { inputs, close, store, routes, probe_interval_ms, silence_max, next_serve }
     }
 
     /// Reports, waiting while the brain is busy. If nobody listens any more, nobody misses it.
@@ -74,8 +78,6 @@ pub(crate) struct Connection {
     pub(crate) control_ready: AtomicBool,
     closed: watch::Receiver<bool>,
     faulted: AtomicBool,
-    born: Instant,
-    received_ms: AtomicU64,
 }
 
 impl Connection {
@@ -98,8 +100,6 @@ impl Connection {
             control_ready: AtomicBool::new(false),
             closed,
             faulted: AtomicBool::new(false),
-            born: Instant::now(),
-            received_ms: AtomicU64::new(0),
         }
     }
 
@@ -121,16 +121,9 @@ impl Connection {
         tokio::time::sleep(CLOSED_GRACE).await;
     }
 
-    /// Notes that bytes came: the peer lives.
-    pub(crate) fn note_received(&self) {
-        let now_ms = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.received_ms.store(now_ms, Ordering::Relaxed);
-    }
-
-    /// How long ago the last byte came.
-    pub(crate) fn silence(&self) -> Duration {
-        let last = Duration::from_millis(self.received_ms.load(Ordering::Relaxed));
-        self.born.elapsed().saturating_sub(last)
+    /// When the last byte came from the peer, on any stream.
+    pub(crate) fn pulse(&self) -> &Pulse {
+        self.opener.pulse()
     }
 
     /// Reports that the peer broke the protocol, once, and closes the connection.

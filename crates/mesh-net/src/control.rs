@@ -10,14 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures::{AsyncWriteExt, io};
-use libp2p::Stream;
 use mesh_proto::message::{Frame, Message};
 use mesh_proto::port::NetInput;
 use tokio::sync::mpsc;
 
 use crate::connection::{Connection, Counted};
 use crate::framing::{ReadEnd, push_control, read_control};
-use crate::streams::{CONTROL, OpenError};
+use crate::streams::{CONTROL, OpenError, Stream};
 
 /// Messages are gathered up to so many bytes before they are written.
 const BATCH_BYTES: usize = 64 * 1024;
@@ -79,7 +78,6 @@ async fn read_all(connection: &Connection, stream: &mut Stream) -> ReadEnd {
         if let Err(end) = read_control(stream, &mut frame).await {
             return end;
         }
-        connection.note_received();
         let input = match Message::decode_frame(&frame) {
             Ok(Frame::Known(message)) => NetInput::Received { connection: id, node, message },
             Ok(Frame::Unknown(number)) => NetInput::UnknownMessage { connection: id, node, number },

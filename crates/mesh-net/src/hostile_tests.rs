@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{AsyncReadExt, AsyncWriteExt};
-use libp2p::{Stream, StreamProtocol};
+use libp2p::StreamProtocol;
 use mesh_proto::bulk::{GetterFrame, Packing, SourceFrame, SpanRequest, TrafficClass};
 use mesh_proto::chunk_set::ChunkRange;
 use mesh_proto::extensions::Extensions;
@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 
 use crate::framing::{push_control, push_header};
 use crate::streams::tests::dialling_swarm;
-use crate::streams::{BULK, CONTROL, Inbound, Opener, PROBE};
+use crate::streams::{BULK, CONTROL, Inbound, Opener, PROBE, Stream};
 use crate::{Net, NetConfig};
 
 /// Takes anything; has nothing.

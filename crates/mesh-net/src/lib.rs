@@ -10,6 +10,7 @@
 //! | starting, commands, the swarm's loop | `driver` |
 //! | how streams are opened and accepted without losing one | `streams` |
 //! | one connection's shared state, its control stream and its probe | `connection`, `control`, `probe` |
+//! | what counts as a sign of life | `pulse` |
 //! | payload that comes / goes | `getter` / `source` |
 //!
 //! Invariants: every queue is bounded; what arrives is measured against a limit before memory is taken for it; every
@@ -33,6 +34,7 @@ mod hostile_tests;
 mod interfaces;
 mod lookup;
 mod probe;
+mod pulse;
 mod routes;
 mod source;
 mod streams;

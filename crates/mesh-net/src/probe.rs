@@ -1,24 +1,21 @@
 //! Measures round trips, and notices a peer that is gone without saying so.
 //!
 //! Speaks libp2p's ping protocol, but with an interval that can change at run time. Invariant: a connection on which
-//! any byte came lately is never closed for a probe that was not answered.
+//! any byte came since a probe was sent is never closed for that probe; its answer may be behind those bytes.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{AsyncReadExt, AsyncWriteExt, io};
-use libp2p::Stream;
 use mesh_proto::port::NetInput;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::connection::{Connection, Counted};
-use crate::streams::PROBE;
+use crate::streams::{PROBE, Stream};
 
 const PROBE_BYTES: usize = 32;
-/// How long an answer may take before the probe counts as lost.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(20);
-/// Lost probes in a row, without any other byte, after which the peer counts as gone.
+/// Lost probes in a row, without any byte since the first was sent, after which the peer counts as gone.
 const LOST_MAX: u32 = 2;
 
 /// Probes until the connection ends.
@@ -31,28 +28,44 @@ pub(crate) async fn probe(connection: Arc<Connection>) {
 }
 
 async fn probe_forever(connection: &Connection, mut interval: watch::Receiver<u64>) {
+    let silence_max = connection.shared.silence_max;
     let mut stream = None;
     let mut lost = 0;
+    let mut unanswered_since = Instant::now();
     let mut sent = 0u64;
     loop {
         if *interval.borrow() > 0 {
             sent += 1;
-            match timeout(PROBE_TIMEOUT, round_trip(connection, &mut stream, sent)).await {
-                Ok(Ok(rtt)) => {
+            if lost == 0 {
+                unanswered_since = Instant::now();
+            }
+            let answered = tokio::select! {
+                answered = round_trip(connection, &mut stream, sent) => answered.ok(),
+                () = connection.pulse().silent_for(silence_max) => None,
+            };
+            match answered {
+                Some(rtt) => {
                     lost = 0;
-                    let rtt_us = u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX);
-                    connection.report(NetInput::Rtt { connection: connection.id, node: connection.node, rtt_us }).await;
+                    report_rtt(connection, rtt, silence_max).await;
                 }
-                Ok(Err(_)) | Err(_) => {
+                None => {
                     stream = None;
-                    lost += 1;
+                    lost = if connection.pulse().last() > unanswered_since { 0 } else { lost + 1 };
                 }
             }
-            if lost >= LOST_MAX && connection.silence() > PROBE_TIMEOUT {
+            if lost >= LOST_MAX && connection.pulse().last().elapsed() > silence_max {
                 return connection.close("no sign of life".to_owned()).await;
             }
         }
         wait(&mut interval).await;
+    }
+}
+
+/// Reports a round trip, unless the answer stood in a queue for so long that it says nothing about the path.
+async fn report_rtt(connection: &Connection, rtt: Duration, rtt_max: Duration) {
+    if rtt <= rtt_max {
+        let rtt_us = u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX);
+        connection.report(NetInput::Rtt { connection: connection.id, node: connection.node, rtt_us }).await;
     }
 }
 
@@ -92,7 +105,6 @@ async fn round_trip(connection: &Connection, stream: &mut Option<Stream>, number
     stream.flush().await?;
     let mut answer = [0u8; PROBE_BYTES];
     stream.read_exact(&mut answer).await?;
-    connection.note_received();
     match answer == sent {
         true => Ok(began.elapsed()),
         false => Err(io::Error::other("the answer is not what was sent")),
@@ -106,7 +118,6 @@ pub(crate) async fn echo(connection: Arc<Connection>, mut stream: Stream, _count
     let echo = async {
         loop {
             stream.read_exact(&mut bytes).await?;
-            connection.note_received();
             stream.write_all(&bytes).await?;
             stream.flush().await?;
         }

@@ -70,7 +70,8 @@ impl Net {
         let (close, closes) = mpsc::channel(CLOSES_MAX);
         let (stop, stopped) = oneshot::channel();
         let (probe_interval, probe_interval_out) = watch::channel(config.ping_interval_ms);
-        let shared = Arc::new(Shared::new(inputs.clone(), close, payload, probe_interval_out));
+        let silence_max = Duration::from_millis(config.silence_ms_max.max(1));
+        let shared = Arc::new(Shared::new(inputs.clone(), close, payload, probe_interval_out, silence_max));
         let driver = Driver {
             swarm,
             shared,

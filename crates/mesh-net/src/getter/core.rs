@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::admission::Admission;
 use super::outbox::Outbox;
-use super::reader::{Arrival, Pulse, Slice};
+use super::reader::{Arrival, Progress, Slice};
 use super::sink::{self, Done, Job, SliceError};
 use super::{Fetch, GetterCommand};
 use crate::buffer::BufferReturn;
@@ -28,7 +28,7 @@ use crate::connection::Connection;
 pub(super) struct Parts {
     pub(super) admission: Arc<Admission>,
     pub(super) outbox: Arc<Outbox>,
-    pub(super) pulse: Arc<Pulse>,
+    pub(super) progress: Arc<Progress>,
 }
 
 struct Active {
@@ -227,12 +227,12 @@ impl Core {
 
     /// When the next fetch would count as stalled.
     fn next_stall(&self) -> Option<Instant> {
-        let last = self.parts.pulse.last();
+        let last = self.parts.progress.last();
         self.active.values().map(|active| last.max(active.began) + active.stall).min()
     }
 
     async fn end_stalled(&mut self) {
-        let (now, last) = (Instant::now(), self.parts.pulse.last());
+        let (now, last) = (Instant::now(), self.parts.progress.last());
         let stalled = |active: &Active| last.max(active.began) + active.stall <= now;
         let requests: Vec<u64> =
             self.active.iter().filter(|(_, active)| stalled(active)).map(|(request, _)| *request).collect();

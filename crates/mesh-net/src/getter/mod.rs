@@ -27,7 +27,7 @@ use crate::streams::BULK;
 use admission::Admission;
 use core::{Core, Parts};
 use outbox::Outbox;
-use reader::{Arrival, Pulse, Reader};
+use reader::{Arrival, Progress, Reader};
 
 /// Commands that wait for one getter; more fetches are answered at once as disconnected.
 const COMMANDS_MAX: usize = 1024;
@@ -94,7 +94,7 @@ async fn run(connection: Arc<Connection>, commands: mpsc::Receiver<GetterCommand
     let parts = Parts {
         admission: Arc::new(Admission::default()),
         outbox: Arc::new(Outbox::default()),
-        pulse: Arc::new(Pulse::new()),
+        progress: Arc::new(Progress::new()),
     };
     let core = Core::new(Arc::clone(&connection), commands, arrivals, parts.clone(), give_back);
     tokio::join!(core.run(), read_and_write(connection, arrivals_in, pool, parts));
@@ -105,7 +105,7 @@ async fn read_and_write(
     connection: Arc<Connection>,
     arrivals: mpsc::Sender<Arrival>,
     pool: BufferPool,
-    Parts { admission, outbox, pulse }: Parts,
+    Parts { admission, outbox, progress }: Parts,
 ) {
     let stream = tokio::select! {
         () = connection.closed() => return,
@@ -114,7 +114,7 @@ async fn read_and_write(
             Err(error) => return tracing::debug!(%error, "no payload stream"),
         },
     };
-    pulse.beat();
+    progress.note();
     let (read_half, mut write_half) = stream.split();
     let reader = Reader {
         connection: Arc::clone(&connection),
@@ -123,7 +123,7 @@ async fn read_and_write(
         pool,
         admission,
         outbox: Arc::clone(&outbox),
-        pulse,
+        progress,
     };
     tokio::select! {
         () = reader.run() => {}

@@ -1,8 +1,7 @@
 //! Takes slices off a getter's stream. Judges each header before it takes memory for what it announces.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::{AsyncRead, AsyncReadExt};
 use mesh_proto::bulk::{Packing, RefuseReason, SourceFrame};
@@ -15,6 +14,7 @@ use super::outbox::Outbox;
 use crate::buffer::BufferPool;
 use crate::connection::Connection;
 use crate::framing::{ReadEnd, read_header};
+use crate::pulse::Pulse;
 
 /// The first memory a slice gets; it doubles as bytes arrive.
 const FIRST_BYTES: usize = 64 * 1024;
@@ -43,31 +43,38 @@ pub(super) struct Slice {
     pub(super) filled: usize,
 }
 
-/// When the last byte came on a stream.
+/// When the source last did what it can: a byte came on the stream, or it is us who do not read.
 #[derive(Debug)]
-pub(super) struct Pulse {
-    born: Instant,
-    last_ms: AtomicU64,
+pub(super) struct Progress {
+    bytes: Pulse,
     waiting: AtomicBool,
 }
 
-impl Pulse {
+impl Progress {
     pub(super) fn new() -> Self {
-        Self { born: Instant::now(), last_ms: AtomicU64::new(0), waiting: AtomicBool::new(false) }
+        Self { bytes: Pulse::new(), waiting: AtomicBool::new(false) }
     }
 
     /// Notes that a byte came.
-    pub(super) fn beat(&self) {
-        let now_ms = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last_ms.store(now_ms, Ordering::Relaxed);
+    pub(super) fn note(&self) {
+        self.bytes.beat();
     }
 
-    /// When the last byte came; now, while it is us who do not read.
+    /// When that was; now, while it is us who do not read.
     pub(super) fn last(&self) -> Instant {
         match self.waiting.load(Ordering::Relaxed) {
             true => Instant::now(),
-            false => self.born + Duration::from_millis(self.last_ms.load(Ordering::Relaxed)),
+            false => self.bytes.last(),
         }
+    }
+
+    /// Waits for something of ours; the source is not to blame for how long it takes.
+    async fn excuse<T>(&self, ours: impl Future<Output = T>) -> T {
+        self.waiting.store(true, Ordering::Relaxed);
+        let done = ours.await;
+        self.bytes.beat();
+        self.waiting.store(false, Ordering::Relaxed);
+        done
     }
 }
 
@@ -79,7 +86,7 @@ pub(super) struct Reader<R> {
     pub(super) pool: BufferPool,
     pub(super) admission: Arc<Admission>,
     pub(super) outbox: Arc<Outbox>,
-    pub(super) pulse: Arc<Pulse>,
+    pub(super) progress: Arc<Progress>,
 }
 
 impl<R: AsyncRead + Unpin> Reader<R> {
@@ -111,7 +118,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
 
     async fn read_frame(&mut self, header: &mut Vec<u8>, unrequested: &mut usize) -> Result<(), ReadEnd> {
         read_header(&mut self.stream, header).await?;
-        self.note_bytes();
+        self.progress.note();
         let frame = SourceFrame::decode(header).map_err(|error| ReadEnd::Malformed(error.to_string()))?;
         match frame {
             SourceFrame::Slice { request, packing, payload_bytes, content_bytes } => {
@@ -172,7 +179,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
                 Ok(bytes) => filled += bytes,
                 Err(error) => break Some(error.into()),
             }
-            self.note_bytes();
+            self.progress.note();
         };
         let whole = filled == payload_bytes;
         if whole || (packing == Packing::Raw && filled > 0) {
@@ -190,7 +197,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
                 0 => return Err(ReadEnd::Gone("the stream ended within a slice".to_owned())),
                 read => bytes -= read,
             }
-            self.note_bytes();
+            self.progress.note();
         }
         Ok(())
     }
@@ -199,22 +206,12 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         if let Some(buffer) = self.pool.try_take() {
             return Ok(buffer);
         }
-        self.pulse.waiting.store(true, Ordering::Relaxed);
-        let buffer = self.pool.take().await;
-        self.pulse.beat();
-        self.pulse.waiting.store(false, Ordering::Relaxed);
+        let buffer = self.progress.excuse(self.pool.take()).await;
         buffer.ok_or_else(|| ReadEnd::Gone("the getter ended".to_owned()))
     }
 
     async fn pass_on(&self, arrival: Arrival) {
-        self.pulse.waiting.store(true, Ordering::Relaxed);
-        let _ = self.arrivals.send(arrival).await;
-        self.pulse.beat();
-        self.pulse.waiting.store(false, Ordering::Relaxed);
-    }
-
-    fn note_bytes(&self) {
-        self.pulse.beat();
-        self.connection.note_received();
+        // A core that is gone takes nothing more, and misses nothing.
+        let _ = self.progress.excuse(self.arrivals.send(arrival)).await;
     }
 }

@@ -11,7 +11,6 @@ mod writer;
 use std::sync::Arc;
 
 use futures::AsyncReadExt;
-use libp2p::Stream;
 use mesh_proto::CommandId;
 use mesh_proto::bulk::{RefuseReason, SpanRequest};
 use mesh_proto::port::NetInput;
@@ -20,6 +19,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::buffer;
 use crate::connection::{Connection, Counted};
+use crate::streams::Stream;
 use core::Core;
 use reader::Reader;
 use writer::Writer;

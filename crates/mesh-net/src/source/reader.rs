@@ -75,7 +75,6 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             () = self.connection.closed() => return Err(ReadEnd::Gone("the connection ended".to_owned())),
             read = read_header(&mut self.stream, header) => read?,
         }
-        self.connection.note_received();
         let frame = GetterFrame::decode(header).map_err(|error| ReadEnd::Malformed(error.to_string()))?;
         match frame {
             GetterFrame::Request(request) => {

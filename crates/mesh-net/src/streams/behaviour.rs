@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use libp2p::core::Endpoint;
@@ -10,11 +11,12 @@ use libp2p::swarm::behaviour::FromSwarm;
 use libp2p::swarm::{
     ConnectionDenied, ConnectionId, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
 };
-use libp2p::{Multiaddr, PeerId, Stream, StreamProtocol};
+use libp2p::{Multiaddr, PeerId, StreamProtocol};
 use tokio::sync::mpsc;
 
 use super::handler::Handler;
-use super::{OPEN_QUEUE_MAX, Opener};
+use super::{OPEN_QUEUE_MAX, Opener, Stream};
+use crate::pulse::Pulse;
 
 /// A stream that a peer opened.
 #[derive(Debug)]
@@ -39,8 +41,9 @@ impl Behaviour {
 
     fn handler(&mut self, connection: ConnectionId) -> Handler {
         let (requests, receiver) = mpsc::channel(OPEN_QUEUE_MAX);
-        self.openers.insert(connection, Opener { requests });
-        Handler::new(receiver)
+        let pulse = Arc::new(Pulse::new());
+        self.openers.insert(connection, Opener { requests, pulse: Arc::clone(&pulse) });
+        Handler::new(receiver, pulse)
     }
 }
 

@@ -1,22 +1,24 @@
 //! One connection's side: queues what is to be opened and what was accepted.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
+use libp2p::StreamProtocol;
 use libp2p::core::upgrade::{InboundUpgrade, ReadyUpgrade, UpgradeInfo};
 use libp2p::swarm::handler::{ConnectionEvent, DialUpgradeError, FullyNegotiatedInbound, FullyNegotiatedOutbound};
 use libp2p::swarm::{ConnectionHandler, ConnectionHandlerEvent, StreamUpgradeError, SubstreamProtocol};
-use libp2p::{Stream, StreamProtocol};
 use tokio::sync::mpsc;
 
 use super::behaviour::ToHandler;
 use super::{
-    BULK, CONTROL, INBOUND_QUEUE_MAX, OPEN_ATTEMPTS_MAX, OPEN_QUEUE_MAX, OPEN_RETRY_DELAY, OPEN_TIMEOUT,
-    OPENS_AT_ONCE_MAX, OpenError, OpenRequest, PROBE,
+    BULK, CONTROL, INBOUND_QUEUE_MAX, NEGOTIATION_TIMEOUT, OPEN_ATTEMPTS_MAX, OPEN_QUEUE_MAX, OPEN_RETRY_DELAY,
+    OPENS_AT_ONCE_MAX, OpenError, OpenRequest, PROBE, Stream,
 };
+use crate::pulse::{Beating, Pulse};
 
 /// What we accept: any of our protocols, and which one it was.
 #[derive(Debug, Clone)]
@@ -31,12 +33,12 @@ impl UpgradeInfo for Accept {
     }
 }
 
-impl InboundUpgrade<Stream> for Accept {
-    type Output = (StreamProtocol, Stream);
+impl InboundUpgrade<libp2p::Stream> for Accept {
+    type Output = (StreamProtocol, libp2p::Stream);
     type Error = std::convert::Infallible;
     type Future = std::future::Ready<Result<Self::Output, Self::Error>>;
 
-    fn upgrade_inbound(self, stream: Stream, protocol: StreamProtocol) -> Self::Future {
+    fn upgrade_inbound(self, stream: libp2p::Stream, protocol: StreamProtocol) -> Self::Future {
         std::future::ready(Ok((protocol, stream)))
     }
 }
@@ -44,6 +46,7 @@ impl InboundUpgrade<Stream> for Accept {
 /// The handler of one connection.
 pub(crate) struct Handler {
     requests: mpsc::Receiver<OpenRequest>,
+    pulse: Arc<Pulse>,
     waiting: VecDeque<OpenRequest>,
     retries: FuturesUnordered<BoxFuture<'static, OpenRequest>>,
     in_negotiation: usize,
@@ -53,9 +56,10 @@ pub(crate) struct Handler {
 type Event = ConnectionHandlerEvent<ReadyUpgrade<StreamProtocol>, OpenRequest, (StreamProtocol, Stream)>;
 
 impl Handler {
-    pub(super) fn new(requests: mpsc::Receiver<OpenRequest>) -> Self {
+    pub(super) fn new(requests: mpsc::Receiver<OpenRequest>, pulse: Arc<Pulse>) -> Self {
         Self {
             requests,
+            pulse,
             waiting: VecDeque::new(),
             retries: FuturesUnordered::new(),
             in_negotiation: 0,
@@ -86,6 +90,12 @@ impl Handler {
         self.inbound.push_back((protocol, stream));
     }
 
+    /// A stream whose negotiation ended: the peer lives, and so it does with each byte that comes.
+    fn beating(&self, stream: libp2p::Stream) -> Stream {
+        self.pulse.beat();
+        Beating::new(stream, Arc::clone(&self.pulse))
+    }
+
     fn fill_queue(&mut self, cx: &mut Context<'_>) {
         while let Poll::Ready(Some(request)) = self.retries.poll_next_unpin(cx) {
             self.waiting.push_back(request);
@@ -107,7 +117,7 @@ impl ConnectionHandler for Handler {
     type OutboundOpenInfo = OpenRequest;
 
     fn listen_protocol(&self) -> SubstreamProtocol<Accept> {
-        SubstreamProtocol::new(Accept, ()).with_timeout(OPEN_TIMEOUT)
+        SubstreamProtocol::new(Accept, ()).with_timeout(NEGOTIATION_TIMEOUT)
     }
 
     fn on_behaviour_event(&mut self, event: ToHandler) {
@@ -127,7 +137,7 @@ impl ConnectionHandler for Handler {
             }
             self.in_negotiation += 1;
             let upgrade = ReadyUpgrade::new(request.protocol.clone());
-            let protocol = SubstreamProtocol::new(upgrade, request).with_timeout(OPEN_TIMEOUT);
+            let protocol = SubstreamProtocol::new(upgrade, request).with_timeout(NEGOTIATION_TIMEOUT);
             return Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest { protocol });
         }
         Poll::Pending
@@ -139,16 +149,21 @@ impl ConnectionHandler for Handler {
     ) {
         match event {
             ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { protocol: (name, stream), .. }) => {
+                let stream = self.beating(stream);
                 self.accept(name, stream);
             }
             ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound { protocol: stream, info: request }) => {
                 self.in_negotiation -= 1;
-                let _ = request.answer.send(Ok(stream));
+                // Whoever asked may have given up meanwhile; then the stream is reset.
+                let _ = request.answer.send(Ok(self.beating(stream)));
             }
             ConnectionEvent::DialUpgradeError(DialUpgradeError { info: request, error }) => {
                 self.in_negotiation -= 1;
                 let why = match error {
-                    StreamUpgradeError::NegotiationFailed => OpenError::Unsupported,
+                    StreamUpgradeError::NegotiationFailed => {
+                        self.pulse.beat();
+                        OpenError::Unsupported
+                    }
                     StreamUpgradeError::Timeout => OpenError::Failed("no answer in time".to_owned()),
                     StreamUpgradeError::Io(error) => OpenError::Failed(error.to_string()),
                     StreamUpgradeError::Apply(never) => match never {},

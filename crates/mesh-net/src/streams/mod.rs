@@ -1,17 +1,20 @@
 //! Opens and accepts streams on connections, and loses none.
 //!
-//! An [`Opener`] asks one connection for a stream; requests queue with a timeout and are retried. Streams a peer opens
-//! queue too; at the limit they are reset, which tells the peer "busy" at once, and never dropped in silence.
+//! An [`Opener`] asks one connection for a stream; requests queue, are retried, and are given up when nothing comes from
+//! the peer. Each byte on a stream of ours counts as a sign of life of its connection. Streams a peer opens queue too; at the limit they are reset, which tells the peer "busy" at once, and never dropped in silence.
 
 mod behaviour;
 mod handler;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use libp2p::{Stream, StreamProtocol};
+use libp2p::StreamProtocol;
 use tokio::sync::{mpsc, oneshot};
+
+use crate::pulse::{Beating, Pulse};
 
 pub(crate) use behaviour::{Behaviour, Inbound};
 
@@ -21,8 +24,11 @@ pub(super) const INBOUND_QUEUE_MAX: usize = 256;
 pub(super) const OPEN_QUEUE_MAX: usize = 256;
 /// Streams of one connection in negotiation at once; more wait their turn.
 pub(super) const OPENS_AT_ONCE_MAX: usize = 32;
-/// How long one negotiation may take.
-pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long nothing may come from the peer before a stream being opened is given up.
+pub(super) const OPEN_SILENCE_MAX: Duration = Duration::from_secs(60);
+/// How long one negotiation may take whatever comes meanwhile. Longer than any queue in front of it on the slowest link;
+/// how many negotiations there are at once is bounded by the streams there may be.
+pub(super) const NEGOTIATION_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// How often a stream is asked for before its opener is told.
 pub(super) const OPEN_ATTEMPTS_MAX: u32 = 3;
 /// The wait before the second attempt; each further one doubles it.
@@ -54,18 +60,33 @@ pub(crate) struct OpenRequest {
     pub(super) answer: oneshot::Sender<Result<Stream, OpenError>>,
 }
 
+/// A stream of a connection. What comes on it counts as a sign of the peer's life.
+pub(crate) type Stream = Beating<libp2p::Stream>;
+
 /// Opens streams on one connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Opener {
     pub(super) requests: mpsc::Sender<OpenRequest>,
+    pub(super) pulse: Arc<Pulse>,
 }
 
 impl Opener {
-    /// Opens a stream, waiting its turn.
+    /// When the last byte came on this connection.
+    pub(crate) fn pulse(&self) -> &Pulse {
+        &self.pulse
+    }
+
+    /// Opens a stream, waiting its turn as long as anything comes from the peer: the answer may be behind that.
     pub(crate) async fn open(&self, protocol: StreamProtocol) -> Result<Stream, OpenError> {
         let (answer, answered) = oneshot::channel();
         let request = OpenRequest { protocol, attempts: 0, answer };
-        self.requests.send(request).await.map_err(|_| OpenError::Gone)?;
-        answered.await.unwrap_or(Err(OpenError::Gone))
+        let opened = async {
+            self.requests.send(request).await.map_err(|_| OpenError::Gone)?;
+            answered.await.unwrap_or(Err(OpenError::Gone))
+        };
+        tokio::select! {
+            opened = opened => opened,
+            () = self.pulse.silent_for(OPEN_SILENCE_MAX) => Err(OpenError::Failed("no answer in time".to_owned())),
+        }
     }
 }

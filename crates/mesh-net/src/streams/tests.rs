@@ -92,9 +92,37 @@ async fn an_unknown_protocol_is_told_at_once() {
     assert_eq!(answer.unwrap_err(), OpenError::Unsupported);
 }
 
+/// An opener whose requests come out here.
+fn bare_opener() -> (Opener, mpsc::Receiver<OpenRequest>) {
+    let (requests, receiver) = mpsc::channel(1);
+    (Opener { requests, pulse: Arc::new(Pulse::new()) }, receiver)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_waited_for_while_anything_comes() {
+    let (opener, mut requests) = bare_opener();
+    let peer = async {
+        let request = requests.recv().await.unwrap();
+        for _ in 0..20 {
+            tokio::time::sleep(OPEN_SILENCE_MAX - Duration::from_secs(1)).await;
+            opener.pulse.beat();
+        }
+        request.answer.send(Err(OpenError::Unsupported)).unwrap();
+    };
+    let (opened, ()) = tokio::join!(opener.open(BULK), peer);
+    assert_eq!(opened.unwrap_err(), OpenError::Unsupported, "the answer that came late");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_given_up_when_nothing_comes() {
+    let (opener, _requests) = bare_opener();
+    let began = tokio::time::Instant::now();
+    assert!(matches!(opener.open(BULK).await, Err(OpenError::Failed(_))));
+    assert_eq!(began.elapsed().as_secs(), OPEN_SILENCE_MAX.as_secs());
+}
+
 #[tokio::test]
 async fn opening_on_a_connection_that_ended_fails_at_once() {
-    let (requests, _) = mpsc::channel(1);
-    let opener = Opener { requests };
+    let (opener, _) = bare_opener();
     assert_eq!(opener.open(BULK).await.unwrap_err(), OpenError::Gone);
 }
