@@ -1,166 +1,21 @@
 //! What a peer that breaks the protocol can do to a network: be reported once, and lose its connection.
 
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::{AsyncReadExt, AsyncWriteExt};
-use libp2p::StreamProtocol;
-use mesh_proto::bulk::{GetterFrame, Packing, SourceFrame, SpanRequest, TrafficClass};
-use mesh_proto::chunk_set::ChunkRange;
+use mesh_proto::bulk::{GetterFrame, Packing, SourceFrame, SpanRequest};
 use mesh_proto::extensions::Extensions;
 use mesh_proto::limits::{CONTROL_FRAME_BYTES_MAX, UNREQUESTED_BYTES_MAX};
 use mesh_proto::message::{Message, PageReply};
-use mesh_proto::payload::{
-    PayloadSink, PayloadSource, PayloadStore, SinkError, SinkProgress, SourceError, SpanAddress,
-};
+use mesh_proto::payload::SinkError;
 use mesh_proto::port::net::FetchOutcome;
 use mesh_proto::port::{NetCommand, NetInput};
-use mesh_proto::{CommandId, ContentId, NodeId, PageId};
-use tokio::sync::mpsc;
+use mesh_proto::{CommandId, ContentId, PageId};
 
-use crate::framing::{push_control, push_header};
-use crate::streams::tests::dialling_swarm;
-use crate::streams::{BULK, CONTROL, Inbound, Opener, PROBE, Stream};
-use crate::{Net, NetConfig};
-
-/// Takes anything; has nothing.
-struct Bin;
-
-struct BinSink(u64);
-
-impl PayloadStore for Bin {
-    fn open_source(&self, _: SpanAddress) -> Result<Box<dyn PayloadSource>, SourceError> {
-        Err(SourceError::NotHeld)
-    }
-
-    fn open_sink(&self, _: SpanAddress) -> Result<Box<dyn PayloadSink>, SinkError> {
-        Ok(Box::new(BinSink(0)))
-    }
-}
-
-impl PayloadSink for BinSink {
-    fn write(&mut self, bytes: &[u8]) -> Result<SinkProgress, SinkError> {
-        self.0 += bytes.len() as u64;
-        Ok(SinkProgress { chunks_verified: 0, bytes_verified: 0 })
-    }
-
-    fn set_aside(self: Box<Self>) -> u32 {
-        self.0 as u32
-    }
-}
-
-/// A network, and a peer connected to it that speaks libp2p and else whatever the test wants.
-struct Meeting {
-    net: Net,
-    inputs: mpsc::Receiver<NetInput>,
-    hostile: NodeId,
-    opener: Opener,
-    inbound: mpsc::Receiver<Inbound>,
-}
-
-impl Meeting {
-    async fn new() -> Self {
-        let (sender, mut inputs) = mpsc::channel(4096);
-        let listen = vec!["/ip4/127.0.0.1/tcp/0".to_owned()];
-        let config = NetConfig { listen, mdns: false, ping_interval_ms: 0, ..NetConfig::default() };
-        let net = Net::start(config, [3; 32], Arc::new(Bin), sender).unwrap();
-        let Some(NetInput::Listening { address }) = inputs.recv().await else { panic!("it does not listen") };
-        let (opener, inbound) = dialling_swarm(address.parse().unwrap()).await;
-        let Some(NetInput::Connected { node: hostile, .. }) = inputs.recv().await else { panic!("not connected") };
-        Self { net, inputs, hostile, opener, inbound }
-    }
-
-    async fn next(&mut self) -> NetInput {
-        tokio::time::timeout(Duration::from_secs(20), self.inputs.recv()).await.expect("nothing came").unwrap()
-    }
-
-    async fn say(&self, protocol: StreamProtocol, bytes: &[u8]) -> Stream {
-        let mut stream = self.opener.open(protocol).await.unwrap();
-        stream.write_all(bytes).await.unwrap();
-        stream.flush().await.unwrap();
-        stream
-    }
-
-    /// Takes the stream of this protocol that the network opened.
-    async fn accept(&mut self, wanted: StreamProtocol) -> Stream {
-        loop {
-            let Inbound { protocol, stream, .. } = self.inbound.recv().await.unwrap();
-            if protocol == wanted {
-                return stream;
-            }
-        }
-    }
-
-    /// All that is reported until the connection's end, which must come.
-    async fn until_the_end(&mut self) -> Vec<NetInput> {
-        let mut log = Vec::new();
-        loop {
-            match self.next().await {
-                NetInput::Disconnected { .. } => return log,
-                input => log.push(input),
-            }
-        }
-    }
-
-    async fn is_reported_once_and_closed(&mut self) {
-        let log = self.until_the_end().await;
-        let reports = log.iter().filter(|input| matches!(input, NetInput::Malformed { .. })).count();
-        assert_eq!(reports, 1, "{log:#?}");
-    }
-
-    /// Makes the network fetch from the hostile peer; gives the stream on which it asks.
-    async fn be_asked(&mut self, payload_bytes: u64) -> Stream {
-        let request = SpanRequest { payload_bytes, ..request(0) };
-        let node = self.hostile;
-        self.net.command(NetCommand::Fetch { command: CommandId(1), node, request, stall_ms_max: 60_000 });
-        let mut stream = self.accept(BULK).await;
-        let mut length = [0u8; 2];
-        stream.read_exact(&mut length).await.unwrap();
-        let mut header = vec![0u8; usize::from(u16::from_le_bytes(length))];
-        stream.read_exact(&mut header).await.unwrap();
-        assert!(matches!(GetterFrame::decode(&header), Ok(GetterFrame::Request(_))));
-        stream
-    }
-}
-
-fn request(number: u64) -> SpanRequest {
-    SpanRequest {
-        request: number,
-        content: ContentId([1; 32]),
-        chunks: ChunkRange { start: 0, count: 1 },
-        skip_bytes: 0,
-        payload_bytes: 1000,
-        class: TrafficClass::Public,
-        priority: 0,
-        deadline_ms: 0,
-        for_member: None,
-        extensions: Extensions::default(),
-    }
-}
-
-fn getter_frames(frames: &[GetterFrame]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    frames.iter().for_each(|frame| push_header(&mut bytes, &frame.encode()));
-    bytes
-}
-
-fn slice(request: u64, packing: Packing, payload: &[u8], content_bytes: usize) -> Vec<u8> {
-    let (payload_bytes, content_bytes) = (payload.len() as u32, content_bytes as u32);
-    let mut bytes = Vec::new();
-    push_header(&mut bytes, &SourceFrame::Slice { request, packing, payload_bytes, content_bytes }.encode());
-    bytes.extend_from_slice(payload);
-    bytes
-}
-
-fn fetched(log: &[NetInput]) -> Vec<(FetchOutcome, u64, u32)> {
-    let of = |input: &NetInput| match input {
-        NetInput::Fetched { outcome, received_bytes, aside_bytes, .. } => {
-            Some((outcome.clone(), *received_bytes, *aside_bytes))
-        }
-        _ => None,
-    };
-    log.iter().filter_map(of).collect()
-}
+use crate::framing::push_control;
+use crate::meeting::{Meeting, fetched, getter_frames, next_getter_frame, request, slice, source_frame};
+use crate::streams::{BULK, CONTROL, PROBE};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nonsense_on_the_control_stream_is_reported_once() {
@@ -256,9 +111,7 @@ async fn what_came_of_a_slice_before_the_stream_broke_is_kept() {
 async fn an_early_end_is_a_broken_promise() {
     let mut meeting = Meeting::new().await;
     let mut stream = meeting.be_asked(1000).await;
-    let mut end = Vec::new();
-    push_header(&mut end, &SourceFrame::End { request: 1 }.encode());
-    stream.write_all(&end).await.unwrap();
+    stream.write_all(&source_frame(&SourceFrame::End { request: 1 })).await.unwrap();
     stream.flush().await.unwrap();
     assert!(matches!(meeting.next().await, NetInput::Fetched { outcome: FetchOutcome::Protocol(_), .. }));
 }
@@ -319,4 +172,48 @@ async fn random_bytes_do_no_harm() {
         }
         meeting.net.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_for_its_sink_is_receipted_also_when_its_fetch_ends_first() {
+    let mut meeting = Meeting::new().await;
+    meeting.bin.shut.store(true, Ordering::Relaxed);
+    let mut stream = meeting.be_asked(1000).await;
+    stream.write_all(&slice(1, Packing::Raw, &[0; 600], 600)).await.unwrap();
+    stream.write_all(&slice(1, Packing::Raw, &[0; 400], 400)).await.unwrap();
+    stream.write_all(&source_frame(&SourceFrame::End { request: 1 })).await.unwrap();
+    stream.flush().await.unwrap();
+    // The reader takes all of that meanwhile: only the first slice reached its sink.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    meeting.net.command(NetCommand::CancelFetch { fetch: CommandId(1) });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    meeting.bin.shut.store(false, Ordering::Relaxed);
+    loop {
+        if let GetterFrame::Receipt { request: 1, drained_bytes: 1000 } = next_getter_frame(&mut stream).await {
+            break;
+        }
+    }
+    loop {
+        if let NetInput::Fetched { outcome, received_bytes, .. } = meeting.next().await {
+            assert_eq!((outcome, received_bytes), (FetchOutcome::Cancelled, 600));
+            break;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_sink_refuses_is_receipted() {
+    let mut meeting = Meeting::new().await;
+    meeting.bin.full.store(true, Ordering::Relaxed);
+    let mut stream = meeting.be_asked(1000).await;
+    stream.write_all(&slice(1, Packing::Raw, &[0; 600], 600)).await.unwrap();
+    stream.flush().await.unwrap();
+    assert_eq!(next_getter_frame(&mut stream).await, GetterFrame::Receipt { request: 1, drained_bytes: 600 });
+    assert_eq!(next_getter_frame(&mut stream).await, GetterFrame::Cancel { request: 1 });
+    stream.write_all(&slice(1, Packing::Raw, &[0; 400], 400)).await.unwrap();
+    stream.write_all(&source_frame(&SourceFrame::End { request: 1 })).await.unwrap();
+    stream.flush().await.unwrap();
+    assert_eq!(next_getter_frame(&mut stream).await, GetterFrame::Receipt { request: 1, drained_bytes: 1000 });
+    let input = meeting.next().await;
+    assert!(matches!(input, NetInput::Fetched { outcome: FetchOutcome::Sink(SinkError::NoSpace { .. }), .. }));
 }

@@ -33,6 +33,8 @@ mod getter;
 mod hostile_tests;
 mod interfaces;
 mod lookup;
+#[cfg(test)]
+mod meeting;
 mod probe;
 mod pulse;
 mod routes;

@@ -27,11 +27,14 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 struct Allowance {
     left: u64,
+    /// The source said that no more comes; what came may still wait for the core.
+    ended: bool,
     /// Bytes drained so far, once the request is no longer wanted.
     discarding: Option<u64>,
 }
 
-/// The allowances of one stream. Written by the core, read by the reader; locked for single steps only.
+/// The allowances of one stream, locked for single steps only. The core opens and closes them: a slice the reader took is
+/// accounted for until the core has seen it, also when the source has ended the request meanwhile.
 #[derive(Debug, Default)]
 pub(super) struct Admission {
     inner: Mutex<Inner>,
@@ -46,7 +49,7 @@ struct Inner {
 impl Admission {
     /// Lets a request's bytes in.
     pub(super) fn open(&self, request: u64, payload_bytes: u64) {
-        lock(&self.inner).requests.insert(request, Allowance { left: payload_bytes, discarding: None });
+        lock(&self.inner).requests.insert(request, Allowance { left: payload_bytes, ended: false, discarding: None });
     }
 
     /// From now on the request's slices are thrown away; `drained_bytes` were drained before.
@@ -72,17 +75,25 @@ impl Admission {
         Some(*drained_bytes)
     }
 
-    /// Ends a request because the source did; `false` if there was none.
-    pub(super) fn close(&self, request: u64) -> bool {
+    /// Lets nothing more of a request in because the source ended it; `false` if there was none or it was ended before.
+    pub(super) fn end(&self, request: u64) -> bool {
+        match lock(&self.inner).requests.get_mut(&request) {
+            Some(allowance) => !std::mem::replace(&mut allowance.ended, true),
+            None => false,
+        }
+    }
+
+    /// Forgets a request of which nothing is under way any more.
+    pub(super) fn close(&self, request: u64) {
         let mut inner = lock(&self.inner);
         inner.discarded.retain(|discarded| *discarded != request);
-        inner.requests.remove(&request).is_some()
+        inner.requests.remove(&request);
     }
 
     /// Judges a slice and, if it may come, counts it.
     pub(super) fn judge(&self, request: u64, content_bytes: u32) -> Verdict {
         let mut inner = lock(&self.inner);
-        let Some(allowance) = inner.requests.get_mut(&request) else {
+        let Some(allowance) = inner.requests.get_mut(&request).filter(|allowance| !allowance.ended) else {
             return Verdict::Unrequested;
         };
         let Some(left) = allowance.left.checked_sub(u64::from(content_bytes)) else {
@@ -112,8 +123,24 @@ mod tests {
         assert_eq!(admission.judge(1, 5), Verdict::TooMuch);
         admission.discard(1, 6);
         assert_eq!(admission.judge(1, 4), Verdict::Discard { drained_bytes: 10 });
-        assert!(admission.close(1));
-        assert!(!admission.close(1));
+        assert!(admission.end(1));
+        assert!(!admission.end(1));
+        assert_eq!(admission.judge(1, 0), Verdict::Unrequested);
+        admission.close(1);
+        assert!(!admission.end(1));
+    }
+
+    #[test]
+    fn what_waits_for_the_core_is_drained_after_the_source_ended() {
+        let admission = Admission::default();
+        admission.open(1, 10);
+        assert_eq!(admission.judge(1, 6), Verdict::Take);
+        assert_eq!(admission.judge(1, 4), Verdict::Take);
+        assert!(admission.end(1));
+        admission.discard(1, 6);
+        assert_eq!(admission.drain(1, 4), Some(10));
+        admission.close(1);
+        assert_eq!(admission.drain(1, 4), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The heart of a getter: knows each fetch under way, and answers each once.
 //!
-//! Invariant: whoever takes a fetch out of `active` reports its `Fetched`.
+//! Invariants: whoever takes a fetch out of `active` reports its `Fetched`; each slice that arrives is receipted, whatever
+//! becomes of it, because the source's window stays occupied until then.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -140,9 +141,13 @@ impl Core {
     async fn handle_arrival(&mut self, arrival: Arrival) {
         match arrival {
             Arrival::Slice(slice) => self.handle_slice(slice).await,
-            Arrival::End { request } => self.handle_end(request).await,
+            Arrival::End { request } => {
+                self.handle_end(request).await;
+                self.parts.admission.close(request);
+            }
             Arrival::Refused { request, reason } => {
                 self.end(request, FetchOutcome::Refused(reason), EndedBy::Source).await;
+                self.parts.admission.close(request);
             }
             Arrival::Gone(_) => {}
         }
@@ -163,6 +168,8 @@ impl Core {
         self.give_back.give(buffer);
         active.sink = sink;
         active.received_bytes += content_bytes;
+        // Also for what the sink refused: the source waits for a receipt of each byte it sent.
+        self.parts.outbox.receipt(request, active.received_bytes);
         match result {
             Ok(progress) => {
                 active.chunks_verified = progress.chunks_verified;
@@ -171,7 +178,6 @@ impl Core {
                     received_bytes: active.received_bytes,
                     chunks_verified: active.chunks_verified,
                 };
-                self.parts.outbox.receipt(request, active.received_bytes);
                 self.connection.report(input).await;
             }
             Err(SliceError::Sink(error)) => self.end(request, FetchOutcome::Sink(error), EndedBy::Us).await,

@@ -149,7 +149,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
     }
 
     async fn pass_on_end(&mut self, request: u64, arrival: Arrival, header_bytes: usize, unrequested: &mut usize) {
-        match self.admission.close(request) {
+        match self.admission.end(request) {
             true => self.pass_on(arrival).await,
             false => *unrequested += header_bytes,
         }
