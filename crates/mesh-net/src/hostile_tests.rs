@@ -175,6 +175,20 @@ async fn random_bytes_do_no_harm() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_packed_slice_is_no_longer_than_what_it_stands_for() {
+    // A skippable frame unpacks to nothing, whatever its length.
+    let mut skippable = vec![0x50, 0x2a, 0x4d, 0x18];
+    skippable.extend_from_slice(&500_000u32.to_le_bytes());
+    skippable.resize(skippable.len() + 500_000, 0);
+    skippable.extend_from_slice(&zstd::bulk::compress(&[7], 3).unwrap());
+    let mut meeting = Meeting::new().await;
+    let mut stream = meeting.be_asked(1000).await;
+    let _ = stream.write_all(&slice(1, Packing::Zstd, &skippable, 1)).await;
+    let _ = stream.flush().await;
+    meeting.is_reported_once_and_closed().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waits_for_its_sink_is_receipted_also_when_its_fetch_ends_first() {
     let mut meeting = Meeting::new().await;
     meeting.bin.shut.store(true, Ordering::Relaxed);

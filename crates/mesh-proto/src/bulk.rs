@@ -79,7 +79,7 @@ pub enum GetterFrame {
 pub enum Packing {
     /// As they are.
     Raw,
-    /// One zstd frame.
+    /// One zstd frame, no longer than what it unpacks to.
     Zstd,
 }
 
@@ -170,11 +170,35 @@ impl SourceFrame {
         let frame = codec::decode::<Self, BULK_HEADER_BYTES_MAX>(bytes)?;
         if let Self::Slice { payload_bytes, content_bytes, packing, .. } = frame {
             let too_long = payload_bytes as usize > SLICE_BYTES_MAX || content_bytes as usize > SLICE_BYTES_MAX;
-            let untrue = packing == Packing::Raw && payload_bytes != content_bytes;
+            // Packed bytes that are more than their content could bring any amount that was not asked for.
+            let untrue = match packing {
+                Packing::Raw => payload_bytes != content_bytes,
+                Packing::Zstd => payload_bytes > content_bytes,
+            };
             if too_long || untrue || payload_bytes == 0 || content_bytes == 0 {
                 return Err(DecodeError::Rule("a slice's lengths make no sense"));
             }
         }
         Ok(frame)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slice_brings_no_more_than_it_stands_for() {
+        let decodes = |packing, payload_bytes, content_bytes| {
+            let slice = SourceFrame::Slice { request: 1, packing, payload_bytes, content_bytes };
+            SourceFrame::decode(&slice.encode()).is_ok()
+        };
+        assert!(decodes(Packing::Raw, 5, 5));
+        assert!(!decodes(Packing::Raw, 4, 5));
+        assert!(decodes(Packing::Zstd, 4, 5));
+        assert!(decodes(Packing::Zstd, 5, 5));
+        assert!(!decodes(Packing::Zstd, 6, 5));
+        assert!(!decodes(Packing::Zstd, 0, 5));
+        assert!(!decodes(Packing::Raw, SLICE_BYTES_MAX as u32 + 1, SLICE_BYTES_MAX as u32 + 1));
     }
 }
