@@ -79,7 +79,7 @@ impl Driver {
         let dialled = endpoint.is_dialer();
         let class = self.interfaces.class_of(&address);
         if dialled {
-            self.book.add(peer, address.clone());
+            self.book.add_connected(peer, address.clone());
         }
         let place = ip_of(&address);
         let address = text_of(&address);
@@ -166,7 +166,7 @@ impl Driver {
                 continue;
             };
             for address in &addresses {
-                self.book.add(peer, address.clone());
+                self.book.add_announced(peer, address.clone());
                 if let Some(lookup) = self.swarm.behaviour_mut().lookup.as_mut() {
                     lookup.add_address(&peer, address.clone());
                 }
@@ -201,7 +201,7 @@ impl Driver {
             if ip_of(&address) != Some(place) {
                 continue;
             }
-            self.book.add(peer, address.clone());
+            self.book.add_connected(peer, address.clone());
             if let (true, Some(lookup)) = (in_lookup, self.swarm.behaviour_mut().lookup.as_mut()) {
                 lookup.add_address(&peer, address);
             }
