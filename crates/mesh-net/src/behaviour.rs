@@ -8,7 +8,9 @@ use libp2p::kad::store::{MemoryStore, MemoryStoreConfig};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{PeerId, StreamProtocol, Swarm, SwarmBuilder, connection_limits, identify, kad, mdns, noise, tcp, yamux};
-use mesh_proto::limits::{CONNECTIONS_MAX, LOOKUP_KEYS_MAX, STREAMS_PER_CONNECTION_MAX};
+use mesh_proto::limits::{
+    CONNECTIONS_MAX, LOOKUP_KEYS_KEPT_MAX, LOOKUP_PROVIDERS_KEPT_MAX, STREAMS_PER_CONNECTION_MAX,
+};
 
 use crate::config::{NetConfig, StartError};
 use crate::streams;
@@ -96,14 +98,22 @@ fn build_mdns(peer: PeerId) -> Option<mdns::tokio::Behaviour> {
 }
 
 /// Server mode from the start: without the internet nobody would confirm an address, and a table of clients is empty.
-fn build_lookup(peer: PeerId) -> kad::Behaviour<MemoryStore> {
+pub(crate) fn build_lookup(peer: PeerId) -> kad::Behaviour<MemoryStore> {
     let mut config = kad::Config::new(LOOKUP_PROTOCOL);
     config
         .set_query_timeout(LOOKUP_TIMEOUT)
         .set_provider_record_ttl(Some(PROVIDER_TTL))
         .set_provider_publication_interval(Some(PROVIDER_REPUBLISH))
-        .set_record_ttl(Some(PROVIDER_TTL));
-    let store = MemoryStoreConfig { max_provided_keys: LOOKUP_KEYS_MAX * 8, ..MemoryStoreConfig::default() };
+        .set_record_filtering(kad::StoreInserts::FilterBoth)
+        .set_replication_interval(None)
+        .set_publication_interval(None);
+    // Only who provides what is looked up here: values are not taken, and providers only by `Lookup`, which cuts them.
+    let store = MemoryStoreConfig {
+        max_records: 0,
+        max_value_bytes: 0,
+        max_provided_keys: LOOKUP_KEYS_KEPT_MAX,
+        max_providers_per_key: LOOKUP_PROVIDERS_KEPT_MAX,
+    };
     let mut lookup = kad::Behaviour::with_config(peer, MemoryStore::with_config(peer, store), config);
     lookup.set_mode(Some(kad::Mode::Server));
     lookup

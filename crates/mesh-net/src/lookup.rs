@@ -6,11 +6,13 @@ use std::collections::{BTreeSet, HashMap};
 
 use libp2p::core::Endpoint;
 use libp2p::kad::store::{MemoryStore, RecordStore as _};
-use libp2p::kad::{self, GetProvidersOk, QueryId, QueryResult, RecordKey};
+use libp2p::kad::{self, GetProvidersOk, InboundRequest, ProviderRecord, QueryId, QueryResult, RecordKey};
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::{ConnectionId, NetworkBehaviour as _};
 use libp2p::{Multiaddr, PeerId};
-use mesh_proto::limits::{ADDRESSES_PER_NODE_MAX, LOOKUP_KEYS_MAX, LOOKUP_PROVIDERS_MAX};
+use mesh_proto::limits::{
+    ADDRESSES_PER_NODE_MAX, LOOKUP_ADDRESS_BYTES_MAX, LOOKUP_ADDRESSES_KEPT_MAX, LOOKUP_KEYS_MAX, LOOKUP_PROVIDERS_MAX,
+};
 use mesh_proto::port::NetInput;
 use mesh_proto::port::net::DiscoveredBy;
 use mesh_proto::{CommandId, NodeId};
@@ -19,6 +21,8 @@ use crate::address::{node_id_of, strip_peer, text_of};
 
 /// Look-ups under way; more are answered at once with nobody.
 const LOOKUPS_MAX: usize = 256;
+/// Every key of ours is a hash.
+const DISCOVERY_KEY_BYTES: usize = 32;
 
 type Behaviour = Toggle<kad::Behaviour<MemoryStore>>;
 
@@ -95,8 +99,26 @@ impl Lookup {
                 let addresses: Vec<Multiaddr> = addresses.iter().cloned().collect();
                 node_id_of(&peer).and_then(|node| discovered(node, &addresses)).into_iter().collect()
             }
+            kad::Event::InboundRequest { request: InboundRequest::AddProvider { record: Some(record) } } => {
+                keep(behaviour, record);
+                Vec::new()
+            }
             _ => Vec::new(),
         }
+    }
+}
+
+/// Keeps for others who provides what: of what a stranger leaves here, only as much as they can use.
+fn keep(behaviour: &mut Behaviour, mut record: ProviderRecord) {
+    let Some(behaviour) = behaviour.as_mut() else { return };
+    if record.key.as_ref().len() != DISCOVERY_KEY_BYTES {
+        return;
+    }
+    record.addresses.retain(|address| address.len() <= LOOKUP_ADDRESS_BYTES_MAX);
+    record.addresses.truncate(LOOKUP_ADDRESSES_KEPT_MAX);
+    record.addresses.shrink_to_fit();
+    if let Err(error) = behaviour.store_mut().add_provider(record) {
+        tracing::debug!(%error, "a provider was not kept");
     }
 }
 
@@ -122,4 +144,31 @@ fn addresses_of(behaviour: &mut Behaviour, key: &RecordKey, peer: PeerId) -> Vec
     addresses.extend(kept);
     addresses.dedup();
     addresses
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::behaviour::build_lookup;
+
+    fn record(key: &[u8], addresses: Vec<Multiaddr>) -> kad::Event {
+        let record = ProviderRecord { key: RecordKey::new(&key), provider: PeerId::random(), expires: None, addresses };
+        kad::Event::InboundRequest { request: InboundRequest::AddProvider { record: Some(record) } }
+    }
+
+    #[test]
+    fn little_is_kept_of_what_strangers_leave_for_the_lookup() {
+        let mut behaviour: Behaviour = Some(build_lookup(PeerId::random())).into();
+        let mut lookup = Lookup::default();
+        let good: Vec<Multiaddr> = (1..100).map(|port| format!("/ip4/192.0.2.1/tcp/{port}").parse().unwrap()).collect();
+        let long: Multiaddr = format!("/dns4/{}/tcp/1", "a".repeat(10_000)).parse().unwrap();
+        lookup.handle(&mut behaviour, record(&[1; 33], good.clone()));
+        lookup.handle(&mut behaviour, record(&[2; 32], [vec![long], good.clone()].concat()));
+        let store = behaviour.as_mut().unwrap().store_mut();
+        assert!(store.providers(&RecordKey::new(&[1; 33])).is_empty());
+        let kept = store.providers(&RecordKey::new(&[2; 32]));
+        assert_eq!(kept.len(), 1);
+        assert_eq!(kept[0].addresses, good[..LOOKUP_ADDRESSES_KEPT_MAX]);
+        assert!(store.put(kad::Record::new(vec![3; 32], vec![1])).is_err(), "no values at all");
+    }
 }

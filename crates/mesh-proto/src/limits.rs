@@ -90,6 +90,15 @@ pub const LOOKUP_KEYS_MAX: usize = 500;
 /// Nodes named in one answer of the wider lookup.
 pub const LOOKUP_PROVIDERS_MAX: usize = 64;
 
+/// Discovery keys of other nodes kept for the wider lookup.
+pub const LOOKUP_KEYS_KEPT_MAX: usize = LOOKUP_KEYS_MAX * 8;
+/// Nodes kept for one discovery key.
+pub const LOOKUP_PROVIDERS_KEPT_MAX: usize = 20;
+/// Addresses kept of one of them.
+pub const LOOKUP_ADDRESSES_KEPT_MAX: usize = 4;
+/// One such address, in its binary form.
+pub const LOOKUP_ADDRESS_BYTES_MAX: usize = 64;
+
 /// A ticket as text.
 pub const TICKET_BYTES_MAX: usize = 4096;
 /// A path on this machine, as given by its person.
