@@ -117,6 +117,8 @@ pub const STREAMS_PER_CONNECTION_MAX: usize = 128;
 pub const UNREQUESTED_BYTES_MAX: usize = 4096;
 /// Control frames waiting to be written to one peer; at the limit the connection is closed as too slow.
 pub const CONTROL_OUTBOX_FRAMES_MAX: usize = 256;
+/// Their bytes; at the limit likewise.
+pub const CONTROL_OUTBOX_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Contents one node keeps an index row for.
 pub const CONTENTS_MAX: usize = 1_000_000;

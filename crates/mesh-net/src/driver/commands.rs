@@ -25,7 +25,7 @@ impl Driver {
             NetCommand::Dial { command, node, addresses } => self.dial(command, node, addresses).await,
             NetCommand::Disconnect { node, why } => self.disconnect(node, &why),
             NetCommand::Close { connection, why } => self.end_connection(connection, why),
-            NetCommand::Send { node, message } => self.send(node, message),
+            NetCommand::Send { node, message } => self.send(node, &message),
             NetCommand::Fetch { command, node, request, stall_ms_max } => {
                 let stall = Duration::from_millis(stall_ms_max.max(1));
                 self.fetch(node, Fetch { command, request, stall }).await;
@@ -55,13 +55,13 @@ impl Driver {
         }
     }
 
-    fn send(&mut self, node: NodeId, message: Message) {
+    fn send(&mut self, node: NodeId, message: &Message) {
         let Some((id, outbox)) =
             self.links.for_message(node).and_then(|link| Some((link.connection.id, link.outbox.clone()?)))
         else {
             return tracing::debug!(message = message.name(), "dropped: its peer is not connected");
         };
-        if let Err(TrySendError::Full(_)) = outbox.try_send(message) {
+        if !outbox.put(message) {
             self.close_connection(id, "too slow: too many messages wait for it".to_owned());
         }
     }

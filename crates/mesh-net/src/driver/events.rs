@@ -6,10 +6,10 @@ use std::sync::Arc;
 use libp2p::core::ConnectedPoint;
 use libp2p::swarm::{ConnectionId as SwarmConnectionId, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, identify, mdns};
-use mesh_proto::limits::{ADDRESSES_PER_NODE_MAX, CONTROL_OUTBOX_FRAMES_MAX};
+use mesh_proto::limits::ADDRESSES_PER_NODE_MAX;
 use mesh_proto::port::NetInput;
 use mesh_proto::port::net::DiscoveredBy;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::Driver;
 use super::links::Link;
@@ -84,9 +84,9 @@ impl Driver {
         let place = ip_of(&address);
         let address = text_of(&address);
         self.shared.report(NetInput::Connected { connection: id, node, address, dialled, class }).await;
-        let (outbox, outbox_out) = mpsc::channel(CONTROL_OUTBOX_FRAMES_MAX);
+        let (outbox, waiting) = control::outbox();
         let tasks = vec![
-            tokio::spawn(control::send_messages(Arc::clone(&connection), outbox_out)),
+            tokio::spawn(control::send_messages(Arc::clone(&connection), waiting)),
             tokio::spawn(probe::probe(Arc::clone(&connection))),
         ];
         self.links.insert(Link {

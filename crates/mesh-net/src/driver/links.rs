@@ -7,12 +7,12 @@ use std::sync::atomic::Ordering;
 
 use libp2p::PeerId;
 use libp2p::swarm::ConnectionId as SwarmConnectionId;
-use mesh_proto::message::Message;
 use mesh_proto::{ConnectionId, NodeId};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::connection::Connection;
+use crate::control::Outbox;
 use crate::getter::Getter;
 
 /// One connection, as the loop sees it.
@@ -24,7 +24,7 @@ pub(super) struct Link {
     pub(super) place: Option<IpAddr>,
     pub(super) connection: Arc<Connection>,
     /// `None` once it is being closed on purpose.
-    pub(super) outbox: Option<mpsc::Sender<Message>>,
+    pub(super) outbox: Option<Outbox>,
     pub(super) getter: Option<Getter>,
     /// Whether the peer fetches over it.
     pub(super) serves: bool,
