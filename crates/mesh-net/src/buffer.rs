@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 
-/// Buffers one bulk stream may use at once: one being read, one being worked on, one on its way.
+/// Buffers one fetching stream may use at once: one being read, one being worked on, one on its way.
 pub(crate) const BUFFERS_PER_STREAM: usize = 3;
 
 /// Gives buffers out, waiting when all are in use.

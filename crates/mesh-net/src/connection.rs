@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::pulse::Pulse;
 use crate::routes::Routes;
+use crate::source::{OpenSources, SliceBuffers};
 use crate::streams::Opener;
 
 /// How long a stream's reader may go on after its connection was closed.
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) close: mpsc::Sender<CloseRequest>,
     pub(crate) store: Arc<dyn PayloadStore>,
     pub(crate) routes: Routes,
+    pub(crate) slices: Arc<SliceBuffers>,
+    pub(crate) sources: OpenSources,
     pub(crate) probe_interval_ms: watch::Receiver<u64>,
     /// How long a probe waits while nothing comes.
     pub(crate) silence_max: Duration,
@@ -46,8 +49,17 @@ impl Shared {
         probe_interval_ms: watch::Receiver<u64>,
         silence_max: Duration,
     ) -> Self {
-        let (routes, next_serve) = (Routes::default(), AtomicU64::new(1));
-        Self { inputs, close, store, routes, probe_interval_ms, silence_max, next_serve }
+        Self {
+            inputs,
+            close,
+            store,
+            routes: Routes::default(),
+            slices: Arc::default(),
+            sources: OpenSources::default(),
+            probe_interval_ms,
+            silence_max,
+            next_serve: AtomicU64::new(1),
+        }
     }
 
     /// Reports, waiting while the brain is busy. If nobody listens any more, nobody misses it.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::{AsyncReadExt, AsyncWriteExt};
 use mesh_proto::bulk::{GetterFrame, Packing, SourceFrame, SpanRequest};
 use mesh_proto::extensions::Extensions;
-use mesh_proto::limits::{CONTROL_FRAME_BYTES_MAX, UNREQUESTED_BYTES_MAX};
+use mesh_proto::limits::{BULK_STREAMS_PER_CONNECTION_MAX, CONTROL_FRAME_BYTES_MAX, UNREQUESTED_BYTES_MAX};
 use mesh_proto::message::{Message, PageReply};
 use mesh_proto::payload::SinkError;
 use mesh_proto::port::net::FetchOutcome;
@@ -142,12 +142,12 @@ async fn a_peer_that_does_not_read_is_dropped_as_too_slow() {
 async fn streams_too_many_are_reset_and_the_connection_lives() {
     let mut meeting = Meeting::new().await;
     let mut held = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..BULK_STREAMS_PER_CONNECTION_MAX {
         held.push(meeting.say(BULK, &getter_frames(&[GetterFrame::Cancel { request: 1 }])).await);
     }
-    let mut fifth = meeting.opener.open(BULK).await.unwrap();
+    let mut too_many = meeting.opener.open(BULK).await.unwrap();
     let mut byte = [0u8; 1];
-    assert!(matches!(fifth.read(&mut byte).await, Ok(0) | Err(_)));
+    assert!(matches!(too_many.read(&mut byte).await, Ok(0) | Err(_)));
     held[0].write_all(&getter_frames(&[GetterFrame::Request(request(1))])).await.unwrap();
     held[0].flush().await.unwrap();
     assert!(matches!(meeting.next().await, NetInput::SpanRequested { .. }));

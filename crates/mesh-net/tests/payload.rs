@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use mesh_proto::ContentId;
 use mesh_proto::bulk::RefuseReason;
 use mesh_proto::chunk_set::ChunkRange;
-use mesh_proto::limits::SPAN_REQUESTS_PER_CONNECTION_MAX;
+use mesh_proto::limits::{PAYLOAD_SOURCES_OPEN_MAX, SPAN_REQUESTS_PER_CONNECTION_MAX};
 use mesh_proto::payload::{SinkError, SourceError};
 use mesh_proto::port::net::{FetchOutcome, ServeState};
 use mesh_proto::port::{NetCommand, NetInput};
@@ -108,6 +108,19 @@ async fn more_requests_than_may_wait_are_answered_busy() {
     b.wait_for("withdrawal", |input| matches!(input, NetInput::SpanWithdrawn { .. }).then_some(())).await;
     *b.serving.lock().unwrap() = Serving::All;
     fetch_all(&a, &b, content(3), 1, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn few_sources_are_open_however_many_requests_are_served() {
+    let (a, b) = pair().await;
+    // Grants go round all requests, so that each needs its source many times.
+    let commands: Vec<_> = (0..24).map(|number| a.fetch(&b, content(number), first(16), 60_000)).collect();
+    for command in commands {
+        assert_eq!(a.wait_fetched(command).await.outcome, FetchOutcome::Complete);
+    }
+    assert_eq!(a.store.good_bytes.load(Ordering::Relaxed), 24 * 16 * CHUNK_BYTES);
+    assert_eq!(b.store.sources.max.load(Ordering::Relaxed), PAYLOAD_SOURCES_OPEN_MAX);
+    assert_eq!(b.store.sources.now.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -25,6 +25,20 @@ pub const SPAN_BYTES_MIN: u64 = 16 * 1024;
 /// Span requests a peer may have waiting at us on one connection; more are answered "busy".
 pub const SPAN_REQUESTS_PER_CONNECTION_MAX: usize = 64;
 
+/// Payload streams a peer may open on one connection: the one it needs, and a second while the first is being given up.
+pub const BULK_STREAMS_PER_CONNECTION_MAX: usize = 2;
+/// Requests, cancellations and grants that wait at one such stream; a peer's wait to be read, a grant beyond is void.
+pub const BULK_COMMANDS_MAX: usize = 512;
+/// Slices one such stream has on their way out: one being read from the disk, one waiting, one being written.
+pub const SLICES_OUT_PER_STREAM_MAX: usize = 3;
+/// What a slice on its way out may have in any case.
+pub const SHORT_SLICE_BYTES_MAX: usize = 64 * 1024;
+/// Longer slices on their way out over all connections; at the limit slices are short.
+pub const LARGE_SLICES_OUT_MAX: usize = 32;
+/// Payload sources open over all connections, each of which may hold a chunk; at the limit the one used longest ago is
+/// closed, and opened anew when its request gets its next grant.
+pub const PAYLOAD_SOURCES_OPEN_MAX: usize = 8;
+
 /// The smallest chunk that any content's parameters allow, its last one excepted.
 pub const CHUNK_BYTES_MIN: u32 = 4 * 1024;
 /// The largest chunk that any content's parameters allow.
@@ -127,15 +141,36 @@ pub const TRANSFERS_ACTIVE_MAX: usize = 16;
 /// Transfers a node has that are not complete; another is refused.
 pub const TRANSFERS_MAX: usize = 1024;
 
-/// What all strangers together can make us hold: per connection, one control frame being read and its decoded value,
-/// one bulk header, and their waiting span requests (counted at 256 bytes each).
-pub const STRANGERS_BYTES_MAX: usize = (CONNECTIONS_FROM_STRANGERS_MAX + CONNECTIONS_GREETING_MAX)
-    * (CONTROL_FRAME_BYTES_MAX
-        + CONTROL_DECODED_BYTES_MAX
-        + BULK_HEADER_BYTES_MAX
-        + SPAN_REQUESTS_PER_CONNECTION_MAX * 256);
+/// What one stranger's control streams hold: a frame being read and its decoded value, frames that wait to be written and
+/// two being written.
+const STRANGER_CONTROL_BYTES_MAX: usize =
+    CONTROL_FRAME_BYTES_MAX + CONTROL_DECODED_BYTES_MAX + CONTROL_OUTBOX_BYTES_MAX + 2 * CONTROL_FRAME_BYTES_MAX;
+/// What one of its payload streams holds: a header, waiting commands (counted at 256 bytes each), short slices.
+const STRANGER_BULK_BYTES_MAX: usize =
+    BULK_HEADER_BYTES_MAX + BULK_COMMANDS_MAX * 256 + SLICES_OUT_PER_STREAM_MAX * (SHORT_SLICE_BYTES_MAX + 256);
+/// What strangers leave with us for the wider lookup, where it is on: provider records, counted at 256 bytes each beside
+/// their addresses.
+const STRANGERS_LOOKUP_BYTES_MAX: usize = LOOKUP_KEYS_KEPT_MAX
+    * LOOKUP_PROVIDERS_KEPT_MAX
+    * (256 + LOOKUP_ADDRESSES_KEPT_MAX * (LOOKUP_ADDRESS_BYTES_MAX + 32));
 
-const _: () = assert!(STRANGERS_BYTES_MAX <= 32 * 1024 * 1024);
+/// What all strangers together can make us hold: per connection its control and payload streams and its waiting span
+/// requests (counted at 256 bytes each); and what all connections share: long slices, the chunks that open payload
+/// sources hold, and the wider lookup's records.
+///
+/// Not in it: what Yamux holds of streams that are not read (it lets a stream have 256 KiB and more before it stops its
+/// peer), the system's buffers, and what the brain keeps, whose tables have limits of their own.
+pub const STRANGERS_BYTES_MAX: usize = (CONNECTIONS_FROM_STRANGERS_MAX + CONNECTIONS_GREETING_MAX)
+    * (STRANGER_CONTROL_BYTES_MAX
+        + BULK_STREAMS_PER_CONNECTION_MAX * STRANGER_BULK_BYTES_MAX
+        + SPAN_REQUESTS_PER_CONNECTION_MAX * 256)
+    + LARGE_SLICES_OUT_MAX * SLICE_BYTES_MAX
+    + PAYLOAD_SOURCES_OPEN_MAX * CHUNK_BYTES_MAX as usize
+    + STRANGERS_LOOKUP_BYTES_MAX;
+
+// A third are chunks at open sources, and only where a content is shared whose chunks have 16 MiB; another third waits
+// for peers that do not read. A node whose peers behave holds a few MiB.
+const _: () = assert!(STRANGERS_BYTES_MAX <= 384 * 1024 * 1024);
 const _: () = assert!(RECORDS_PER_MESSAGE_MAX * RECORD_BYTES_MAX <= CONTROL_FRAME_BYTES_MAX);
 const _: () = assert!(PAGE_BYTES_MAX < CONTROL_FRAME_BYTES_MAX);
 const _: () = assert!(SPAN_BYTES_MAX >= CHUNK_BYTES_MAX as u64);

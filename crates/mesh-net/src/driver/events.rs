@@ -6,7 +6,7 @@ use std::sync::Arc;
 use libp2p::core::ConnectedPoint;
 use libp2p::swarm::{ConnectionId as SwarmConnectionId, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, identify, mdns};
-use mesh_proto::limits::ADDRESSES_PER_NODE_MAX;
+use mesh_proto::limits::{ADDRESSES_PER_NODE_MAX, BULK_STREAMS_PER_CONNECTION_MAX};
 use mesh_proto::port::NetInput;
 use mesh_proto::port::net::DiscoveredBy;
 use tokio::sync::watch;
@@ -19,8 +19,6 @@ use crate::connection::Connection;
 use crate::streams::{BULK, CONTROL, Inbound, PROBE};
 use crate::{control, probe, source};
 
-/// Payload streams a peer may open on one connection; one is what it needs.
-const SOURCES_PER_CONNECTION_MAX: usize = 4;
 /// Probe streams a peer may open on one connection; a second one comes while the first is being given up.
 const ECHOES_PER_CONNECTION_MAX: usize = 2;
 
@@ -139,7 +137,7 @@ impl Driver {
             let counted = connection.try_count(|of| &of.controls_open, 1);
             counted.map(|counted| tokio::spawn(control::receive_messages(connection, stream, counted)))
         } else if protocol == BULK {
-            let counted = connection.try_count(|of| &of.sources_open, SOURCES_PER_CONNECTION_MAX);
+            let counted = connection.try_count(|of| &of.sources_open, BULK_STREAMS_PER_CONNECTION_MAX);
             link.serves |= counted.is_some();
             counted.map(|counted| tokio::spawn(source::serve(connection, stream, counted)))
         } else {

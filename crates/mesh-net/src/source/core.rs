@@ -14,10 +14,10 @@ use mesh_proto::port::NetInput;
 use mesh_proto::port::net::{ServeId, ServeState};
 use tokio::sync::mpsc;
 
+use super::slices::SliceBuffer;
 use super::writer::Piece;
 use super::{SourceCommand, gone};
-use crate::buffer::{BufferPool, BufferReturn};
-use crate::connection::{Connection, Counted};
+use crate::connection::{Connection, Counted, Shared};
 use crate::framing::push_header;
 
 /// Room in front of the payload for a slice's header, so that both are written at once.
@@ -26,8 +26,8 @@ pub(super) const HEAD_ROOM: usize = 64;
 struct Serve {
     request: u64,
     span: SpanAddress,
+    given: u64,
     left: u64,
-    source: Option<Box<dyn PayloadSource>>,
     _counted: Counted,
 }
 
@@ -36,17 +36,24 @@ pub(super) struct Core {
     connection: Arc<Connection>,
     commands: mpsc::Receiver<SourceCommand>,
     pieces: mpsc::Sender<Piece>,
-    pool: BufferPool,
-    give_back: BufferReturn,
     serves: BTreeMap<ServeId, Serve>,
 }
 
 /// Bytes read for a grant.
 struct Filled {
     source: Option<Box<dyn PayloadSource>>,
-    buffer: Vec<u8>,
+    buffer: SliceBuffer,
     bytes: usize,
     error: Option<SourceError>,
+}
+
+/// What is wanted of a span.
+#[derive(Clone, Copy)]
+struct Want {
+    span: SpanAddress,
+    /// Bytes of it that were given before.
+    given: u64,
+    bytes: usize,
 }
 
 impl Core {
@@ -54,10 +61,8 @@ impl Core {
         connection: Arc<Connection>,
         commands: mpsc::Receiver<SourceCommand>,
         pieces: mpsc::Sender<Piece>,
-        pool: BufferPool,
-        give_back: BufferReturn,
     ) -> Self {
-        Self { connection, commands, pieces, pool, give_back, serves: BTreeMap::new() }
+        Self { connection, commands, pieces, serves: BTreeMap::new() }
     }
 
     /// Works until the peer is gone, then answers what is left.
@@ -76,7 +81,9 @@ impl Core {
                 _ => {}
             }
         }
-        for serve in std::mem::take(&mut self.serves).into_keys() {
+        let serves: Vec<ServeId> = self.serves.keys().copied().collect();
+        for serve in serves {
+            self.remove(serve);
             self.withdraw(serve).await;
         }
     }
@@ -96,8 +103,7 @@ impl Core {
 
     fn add(&mut self, serve: ServeId, request: &SpanRequest, counted: Counted) {
         let span = SpanAddress { content: request.content, chunks: request.chunks, skip_bytes: request.skip_bytes };
-        let entry =
-            Serve { request: request.request, span, left: request.payload_bytes, source: None, _counted: counted };
+        let entry = Serve { request: request.request, span, given: 0, left: request.payload_bytes, _counted: counted };
         self.serves.insert(serve, entry);
     }
 
@@ -127,24 +133,29 @@ impl Core {
         if wanted == 0 {
             return self.say(granted(command, serve, 0, ServeState::More)).await;
         }
-        let Some(buffer) = self.pool.take().await else {
-            return self.say(gone(command, serve)).await;
-        };
-        let store = Arc::clone(&self.connection.shared.store);
-        let filled = fill(store, entry.span, entry.source.take(), buffer, wanted).await;
-        if let Some(error) = filled.error {
-            self.give_back.give(filled.buffer);
+        let shared = Arc::clone(&self.connection.shared);
+        let buffer = shared.slices.take(wanted);
+        let want = Want { span: entry.span, given: entry.given, bytes: wanted.min(buffer.payload_room()) };
+        let (turn, source) = shared.sources.turn(serve).await;
+        let Filled { source, buffer, bytes, error } = fill(&shared, want, source, buffer).await;
+        if let Some(error) = error {
+            // Others wait for these; what is said to the peer may wait for it.
+            drop((turn, source, buffer));
             return self.fail(command, serve, error).await;
         }
-        entry.source = filled.source;
-        entry.left -= filled.bytes as u64;
+        entry.given += bytes as u64;
+        entry.left -= bytes as u64;
         let (request, ended) = (entry.request, entry.left == 0);
+        match source {
+            Some(source) if !ended => turn.keep(serve, source),
+            _ => drop((turn, source)),
+        }
         if ended {
             self.remove(serve);
         }
         let state = if ended { ServeState::Ended } else { ServeState::More };
-        let answer = granted(command, serve, filled.bytes as u64, state);
-        self.put(slice(request, filled.buffer, filled.bytes, ended, answer)).await;
+        let answer = granted(command, serve, bytes as u64, state);
+        self.put(slice(request, buffer, bytes, ended, answer)).await;
     }
 
     async fn fail(&mut self, command: CommandId, serve: ServeId, error: SourceError) {
@@ -160,6 +171,7 @@ impl Core {
 
     fn remove(&mut self, serve: ServeId) -> Option<Serve> {
         self.connection.shared.routes.remove_serve(serve);
+        self.connection.shared.sources.forget(serve);
         self.serves.remove(&serve)
     }
 
@@ -189,7 +201,7 @@ fn granted(command: CommandId, serve: ServeId, sent_bytes: u64, state: ServeStat
 }
 
 /// Puts a slice's header in front of its payload and, after the last one, the end behind it.
-fn slice(request: u64, mut buffer: Vec<u8>, bytes: usize, ended: bool, answer: NetInput) -> Piece {
+fn slice(request: u64, mut buffer: SliceBuffer, bytes: usize, ended: bool, answer: NetInput) -> Piece {
     let length = u32::try_from(bytes).expect("a slice is at most 1 MiB");
     let header =
         SourceFrame::Slice { request, packing: Packing::Raw, payload_bytes: length, content_bytes: length }.encode();
@@ -207,49 +219,31 @@ fn slice(request: u64, mut buffer: Vec<u8>, bytes: usize, ended: bool, answer: N
     Piece::Slice { buffer, start, end, answer }
 }
 
-/// Reads up to `wanted` bytes of a span, off the event loop.
-async fn fill(
-    store: Arc<dyn PayloadStore>,
-    span: SpanAddress,
-    source: Option<Box<dyn PayloadSource>>,
-    buffer: Vec<u8>,
-    wanted: usize,
-) -> Filled {
-    let failed = |why: String| Filled {
-        source: None,
-        buffer: Vec::new(),
-        bytes: 0,
-        error: Some(SourceError::Io { path: String::new(), why }),
-    };
-    tokio::task::spawn_blocking(move || fill_now(store.as_ref(), span, source, buffer, wanted))
-        .await
-        .unwrap_or_else(|error| failed(format!("the store failed: {error}")))
+/// Reads bytes of a span, off the event loop.
+async fn fill(shared: &Shared, want: Want, source: Option<Box<dyn PayloadSource>>, buffer: SliceBuffer) -> Filled {
+    let store = Arc::clone(&shared.store);
+    tokio::task::spawn_blocking(move || fill_now(store.as_ref(), want, source, buffer)).await.unwrap_or_else(|error| {
+        let error = SourceError::Io { path: String::new(), why: format!("the store failed: {error}") };
+        Filled { source: None, buffer: shared.slices.take(0), bytes: 0, error: Some(error) }
+    })
 }
 
 fn fill_now(
     store: &dyn PayloadStore,
-    span: SpanAddress,
+    want: Want,
     source: Option<Box<dyn PayloadSource>>,
-    mut buffer: Vec<u8>,
-    wanted: usize,
+    mut buffer: SliceBuffer,
 ) -> Filled {
-    let room = HEAD_ROOM + wanted + HEAD_ROOM;
-    if buffer.len() < room {
-        buffer.resize(room, 0);
-    }
-    let mut source = match source.map_or_else(|| store.open_source(span), Ok) {
+    let opened = source.map_or_else(|| open_at(store, want.span, want.given, &mut buffer), Ok);
+    let mut source = match opened {
         Ok(source) => source,
         Err(error) => return Filled { source: None, buffer, bytes: 0, error: Some(error) },
     };
     let mut bytes = 0;
     let mut error = None;
-    while bytes < wanted {
-        match source.read(&mut buffer[HEAD_ROOM + bytes..HEAD_ROOM + wanted]) {
-            Ok(0) => {
-                error = Some(SourceError::NotHeld);
-                break;
-            }
-            Ok(read) => bytes += read.min(wanted - bytes),
+    while bytes < want.bytes {
+        match read_some(source.as_mut(), &mut buffer[HEAD_ROOM + bytes..HEAD_ROOM + want.bytes]) {
+            Ok(read) => bytes += read,
             Err(why) => {
                 error = Some(why);
                 break;
@@ -257,4 +251,28 @@ fn fill_now(
         }
     }
     Filled { source: Some(source), buffer, bytes, error }
+}
+
+/// Opens a span's source and reads past what was given before: that there was a source for it may be long ago.
+fn open_at(
+    store: &dyn PayloadStore,
+    span: SpanAddress,
+    given: u64,
+    scratch: &mut [u8],
+) -> Result<Box<dyn PayloadSource>, SourceError> {
+    let mut source = store.open_source(span)?;
+    let mut left = given;
+    while left > 0 {
+        let until = usize::try_from(left).unwrap_or(usize::MAX).min(scratch.len());
+        left -= read_some(source.as_mut(), &mut scratch[..until])? as u64;
+    }
+    Ok(source)
+}
+
+/// Reads at least one byte; that there is none is a broken promise.
+fn read_some(source: &mut dyn PayloadSource, buffer: &mut [u8]) -> Result<usize, SourceError> {
+    match source.read(buffer)? {
+        0 => Err(SourceError::NotHeld),
+        read => Ok(read.min(buffer.len())),
+    }
 }

@@ -5,7 +5,9 @@
 //! while the core already reads the next grant. Nothing is written without a grant.
 
 mod core;
+mod open;
 mod reader;
+mod slices;
 mod writer;
 
 use std::sync::Arc;
@@ -13,21 +15,21 @@ use std::sync::Arc;
 use futures::AsyncReadExt;
 use mesh_proto::CommandId;
 use mesh_proto::bulk::{RefuseReason, SpanRequest};
+use mesh_proto::limits::{BULK_COMMANDS_MAX, SLICES_OUT_PER_STREAM_MAX};
 use mesh_proto::port::NetInput;
 use mesh_proto::port::net::{ServeId, ServeState};
 use tokio::sync::{mpsc, watch};
 
-use crate::buffer;
 use crate::connection::{Connection, Counted};
 use crate::streams::Stream;
 use core::Core;
+pub(crate) use open::OpenSources;
 use reader::Reader;
+pub(crate) use slices::SliceBuffers;
 use writer::Writer;
 
-/// Commands and requests that wait for one core. A grant beyond it is answered as gone.
-const COMMANDS_MAX: usize = 1024;
-/// Pieces that wait for the writer; each holds a buffer.
-const PIECES_MAX: usize = 2;
+/// Pieces that wait for the writer: beside them one slice is being filled and one written.
+const PIECES_MAX: usize = SLICES_OUT_PER_STREAM_MAX - 2;
 
 /// What a source is told, by the brain or by its own reader.
 pub(crate) enum SourceCommand {
@@ -52,13 +54,12 @@ pub(crate) fn gone(command: CommandId, serve: ServeId) -> NetInput {
 
 /// Serves one stream until it ends.
 pub(crate) async fn serve(connection: Arc<Connection>, stream: Stream, _counted: Counted) {
-    let (commands_in, commands) = mpsc::channel(COMMANDS_MAX);
+    let (commands_in, commands) = mpsc::channel(BULK_COMMANDS_MAX);
     let (pieces_in, pieces) = mpsc::channel(PIECES_MAX);
     let (ended_in, ended) = watch::channel(false);
-    let (pool, give_back) = buffer::pool();
     let (read_half, write_half) = stream.split();
     let reader = Reader { connection: Arc::clone(&connection), stream: read_half, core: commands_in, ended: ended_in };
-    let core = Core::new(Arc::clone(&connection), commands, pieces_in, pool, give_back.clone());
-    let writer = Writer { connection, stream: write_half, pieces, ended, give_back };
+    let core = Core::new(Arc::clone(&connection), commands, pieces_in);
+    let writer = Writer { connection, stream: write_half, pieces, ended };
     tokio::join!(reader.run(), core.run(), writer.run());
 }

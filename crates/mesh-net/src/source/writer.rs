@@ -8,13 +8,13 @@ use mesh_proto::port::net::ServeState;
 use tokio::sync::{mpsc, watch};
 
 use super::gone;
-use crate::buffer::BufferReturn;
+use super::slices::SliceBuffer;
 use crate::connection::Connection;
 
 /// What the core passes on, in order.
 pub(super) enum Piece {
     /// Bytes `start..end` of the buffer, and what to say once they are handed over.
-    Slice { buffer: Vec<u8>, start: usize, end: usize, answer: NetInput },
+    Slice { buffer: SliceBuffer, start: usize, end: usize, answer: NetInput },
     /// A frame without payload.
     Frame(Vec<u8>),
     /// Something to say now that all before it is done.
@@ -27,7 +27,6 @@ pub(super) struct Writer<W> {
     pub(super) stream: W,
     pub(super) pieces: mpsc::Receiver<Piece>,
     pub(super) ended: watch::Receiver<bool>,
-    pub(super) give_back: BufferReturn,
 }
 
 impl<W: AsyncWrite + Unpin> Writer<W> {
@@ -40,7 +39,7 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
                 Piece::Frame(bytes) => broken = broken || self.write(&bytes).await.is_err(),
                 Piece::Slice { buffer, start, end, answer } => {
                     broken = broken || self.write(&buffer[start..end]).await.is_err();
-                    self.give_back.give(buffer);
+                    drop(buffer);
                     self.answer(answer, broken).await;
                 }
             }

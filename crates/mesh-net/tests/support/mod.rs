@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can not go on should panic")]
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -40,6 +40,14 @@ pub struct TestStore {
     /// Content bytes that were taken and right.
     pub good_bytes: AtomicU64,
     pub sinks_opened: AtomicU64,
+    /// Sources that are open now, and the most there were.
+    pub sources: Arc<OpenCount>,
+}
+
+#[derive(Default)]
+pub struct OpenCount {
+    pub now: AtomicUsize,
+    pub max: AtomicUsize,
 }
 
 struct TestSource {
@@ -47,6 +55,13 @@ struct TestSource {
     offset: u64,
     end: u64,
     lies: bool,
+    open: Arc<OpenCount>,
+}
+
+impl Drop for TestSource {
+    fn drop(&mut self) {
+        self.open.now.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 struct TestSink {
@@ -68,7 +83,9 @@ impl PayloadStore for SharedStore {
         let start = u64::from(span.chunks.start) * CHUNK_BYTES;
         let end = u64::from(span.chunks.end()) * CHUNK_BYTES;
         let offset = start + u64::from(span.skip_bytes);
-        Ok(Box::new(TestSource { content: span.content, offset, end, lies }))
+        let open = Arc::clone(&self.0.sources);
+        open.max.fetch_max(open.now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+        Ok(Box::new(TestSource { content: span.content, offset, end, lies, open }))
     }
 
     fn open_sink(&self, span: SpanAddress) -> Result<Box<dyn PayloadSink>, SinkError> {
