@@ -7,6 +7,7 @@
 //! | where a node keeps its files | [`data_folder`] |
 //! | its private keys, which the brain never sees | [`keys`] |
 //! | the record of a run, and how it is replayed | [`journal`] |
+//! | which spelling of a path is kept | [`paths`] |
 //! | the control API of a running node | [`api`] |
 //!
 //! Invariant: nothing here decides what a node does. `mesh-core` decides; the driver feeds it what happened and
@@ -33,6 +34,7 @@ mod driver;
 pub mod journal;
 pub mod keys;
 mod node;
+pub mod paths;
 mod system;
 
 pub use config::{Config, ConfigError, Overrides};

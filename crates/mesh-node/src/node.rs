@@ -20,6 +20,7 @@ use crate::driver::{
 };
 use crate::journal::JournalWriter;
 use crate::keys::{KeyRing, KeysError};
+use crate::paths;
 
 /// How long a ready node may take to say where it listens before it is used anyway.
 const LISTEN_WAIT: Duration = Duration::from_secs(2);
@@ -123,8 +124,17 @@ impl Node {
         self.shared.id
     }
 
-    /// Asks the node for something and waits for its answer. Paths must be absolute.
-    pub async fn request(&self, command: UserCommand) -> UserReply {
+    /// Asks the node for something and waits for its answer. Paths must be absolute; see [`paths`] for what is kept.
+    pub async fn request(&self, mut command: UserCommand) -> UserReply {
+        if paths::has_path(&command) {
+            let own = self.data_folder().to_owned();
+            let settling = move || paths::settle(&mut command, &own).map(|()| command);
+            match tokio::task::spawn_blocking(settling).await {
+                Ok(Ok(settled)) => command = settled,
+                Ok(Err(error)) => return UserReply::Failed(error),
+                Err(_) => return stopped_reply(),
+            }
+        }
         let (reply, answer) = oneshot::channel();
         if self.shared.requests.send(UserRequest { command, reply }).await.is_err() {
             return stopped_reply();

@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use mesh_node::api::call::answer_of;
 use mesh_node::api::outcome::Outcome;
+use mesh_node::paths::settled;
 use mesh_proto::port::view::ShareView;
 use mesh_proto::port::{Event, UserCommand, UserReply};
 
@@ -120,11 +121,11 @@ async fn warn(events: &mut Events) {
     std::future::pending().await
 }
 
-/// The absolute path of something that is there.
+/// The path of something that is there, as it is kept.
 fn existing(path: &Path) -> Result<String, Fault> {
     let failed = |error: &io::Error| Fault::from_io(&format!("sharing {}", path.display()), error);
     fs::metadata(path).map_err(|error| failed(&error))?;
-    text_of(std::path::absolute(path).map_err(|error| failed(&error))?)
+    text_of(settled(path).map_err(|error| failed(&error))?)
 }
 
 fn text_of(path: PathBuf) -> Result<String, Fault> {
@@ -153,7 +154,7 @@ async fn from_stdin(context: &Context, args: &ShareArgs) -> Result<String, Fault
         fs::rename(&part, &path).map(|()| path)
     });
     match kept {
-        Ok(path) => text_of(path),
+        Ok(path) => text_of(settled(&path).map_err(|error| Fault::from_io("keeping standard input", &error))?),
         Err(error) => {
             // It may never have been made.
             let _ = fs::remove_file(&part);

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use mesh_node::api::outcome::Outcome;
+use mesh_node::paths::settled;
 use mesh_proto::Ticket;
 use mesh_proto::port::view::ContentView;
 
@@ -26,13 +27,14 @@ pub fn plain_name(name: &str, otherwise: &str) -> String {
     if end == 0 { otherwise.to_owned() } else { name[..end].to_owned() }
 }
 
-/// Chooses the absolute path to make. What this content was fetched to before is chosen again, so that it resumes.
+/// Chooses the path to make, as it is kept. What this content was fetched to before is chosen again, so that it resumes.
 ///
 /// # Errors
 /// A [`Fault`] if something else is in the way.
 pub fn choose(ticket: &Ticket, output: Option<&Path>, here: &[ContentView]) -> Result<PathBuf, Fault> {
     let name = plain_name(ticket.name.as_deref().unwrap_or_default(), &ticket.content.short());
-    let plain = absolute(output.unwrap_or(Path::new(&name)))?;
+    let plain = output.unwrap_or(Path::new(&name));
+    let plain = settled(plain).map_err(|error| Fault::from_io(&format!("finding {}", plain.display()), &error))?;
     let inside = plain.join(&name);
     let known = |path: &Path| {
         here.iter().any(|content| content.content_id == ticket.content && Path::new(&content.path) == path)
@@ -63,10 +65,6 @@ fn probe(folder: &Path) -> Result<(), Fault> {
     let made = File::create_new(&path).map(drop);
     let probed = made.and_then(|()| std::fs::remove_file(&path));
     probed.map_err(|error| Fault::from_io(&format!("making a file in {}", folder.display()), &error))
-}
-
-fn absolute(path: &Path) -> Result<PathBuf, Fault> {
-    std::path::absolute(path).map_err(|error| Fault::from_io("finding this folder", &error))
 }
 
 #[cfg(test)]

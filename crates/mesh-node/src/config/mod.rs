@@ -135,6 +135,8 @@ impl Config {
                 String::new()
             }
         };
+        // Which paths are the node's own is told by their beginning: without links there is one spelling of it.
+        let data_folder = data_folder.canonicalize().map_err(io_error("finding", &data_folder))?;
         let mut config = Self::parse(&data_folder, &path, &text)?;
         config.apply(overrides).map_err(|error| ConfigError::Override { key: error.key, why: error.why })?;
         config.journal |= std::env::var(JOURNAL_VARIABLE).is_ok_and(|value| value == "1");
