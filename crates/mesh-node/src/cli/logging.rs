@@ -2,6 +2,7 @@
 //!
 //! What peers say stands in fields only, which the formatter escapes.
 
+use mesh_node::config::check_log;
 use tracing_subscriber::EnvFilter;
 
 const VARIABLE: &str = "MESH_LOG";
@@ -14,10 +15,13 @@ pub fn start(default: &str, verbose: u8) {
         _ => "debug,mesh_node=trace,mesh_core=trace,mesh_net=trace,mesh_store=trace",
     };
     let filter = match std::env::var(VARIABLE) {
-        Ok(text) => EnvFilter::try_new(&text).unwrap_or_else(|error| {
-            super::output::tell(&format!("warning: {VARIABLE} is not a filter ({error}), {default} is used"));
-            EnvFilter::new(default)
-        }),
+        Ok(text) => match check_log(&text) {
+            Ok(()) => EnvFilter::new(text),
+            Err(why) => {
+                super::output::tell(&format!("warning: {VARIABLE}: {why}; {default} is used"));
+                EnvFilter::new(default)
+            }
+        },
         Err(_) => EnvFilter::new(default),
     };
     let started = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();

@@ -6,6 +6,7 @@
 //!
 //! Invariant: a file with an unknown key or a value out of range is refused with its line shown, never guessed at.
 
+mod filter;
 mod quantity;
 mod raw;
 mod table;
@@ -20,6 +21,7 @@ use mesh_core::BrainConfig;
 use mesh_proto::limits::NAME_BYTES_MAX;
 
 use crate::system;
+pub use filter::check as check_log;
 use raw::{FieldError, RawConfig};
 
 /// The port a node listens on if nothing else is said and nobody else has it.
@@ -324,13 +326,6 @@ fn check_discipline(name: &str) -> Result<(), String> {
         true => Ok(()),
         false => Err(format!("`{name}` is unknown; there are {}", DISCIPLINES.join(" and "))),
     }
-}
-
-fn check_log(filter: &str) -> Result<(), String> {
-    filter
-        .parse::<tracing_subscriber::EnvFilter>()
-        .map(drop)
-        .map_err(|error| format!("`{filter}` is neither a level nor a filter: {error}"))
 }
 
 fn check_api_listen(text: &str) -> Result<SocketAddr, String> {

@@ -34,6 +34,7 @@ fn a_value_out_of_range_is_refused_with_its_line() {
         ("listen = []", "at least one"),
         ("peers = [\"somewhere\"]", "somewhere"),
         ("log = \"a=b=c\"", "filter"),
+        ("log = \"blah blah\"", "not a level"),
     ] {
         let error = parse(&format!("# first\nmdns = true\n{line}\n")).unwrap_err().to_string();
         assert!(error.contains("line 3") && error.contains(line) && error.contains(why), "{error}");
