@@ -94,6 +94,13 @@ fn what_is_no_export_is_refused_and_nothing_changes() {
         let refused = fixture.new.try_run(&["identity", "import", &bad, "--replace"]);
         let _ = refused.refused(2, &["line", "identity export"]);
     }
+    for bytes in [vec![0xff; 64], vec![b'x'; 1 << 20]] {
+        fs::write(&bad, bytes).unwrap();
+        let refused = fixture.new.try_run(&["identity", "import", &bad, "--replace"]);
+        let _ = refused.refused(2, &["not part of an exported identity", "identity export"]);
+    }
+    let folder = fixture.folder.text("old");
+    let _ = fixture.new.try_run(&["identity", "import", &folder, "--replace"]).refused(2, &["this is a folder"]);
     let _ = fixture.new.try_run(&["identity", "import", &fixture.folder.text("missing")]).refused(3, &["missing"]);
     assert_eq!(shown(&fixture.new), id);
     assert!(!fixture.folder.path("new/identity-replaced-1").exists());

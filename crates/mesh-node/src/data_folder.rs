@@ -220,9 +220,10 @@ fn read_small(path: &Path) -> Result<Option<String>, FolderError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(io_error("opening", path))?,
     };
-    let mut text = String::new();
-    file.take(SMALL_FILE_BYTES_MAX).read_to_string(&mut text).map_err(io_error("reading", path))?;
-    Ok(Some(text))
+    let mut bytes = Vec::new();
+    file.take(SMALL_FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(io_error("reading", path))?;
+    // What is no text is none of ours; whoever reads it says so.
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// Whether a node holds the folder at this moment, and its process id if it said so.
@@ -311,6 +312,8 @@ mod tests {
         assert!(matches!(DataFolder::open(root.path()), Err(FolderError::Newer { found: 2, .. })));
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
         fs::write(root.path().join("format"), "else\n").unwrap();
+        assert!(matches!(DataFolder::open(root.path()), Err(FolderError::Damaged { .. })));
+        fs::write(root.path().join("format"), [0xff, 0xfe]).unwrap();
         assert!(matches!(DataFolder::open(root.path()), Err(FolderError::Damaged { .. })));
     }
 

@@ -7,8 +7,8 @@
 //! The brain asks through [`KeysCommand`](mesh_proto::port::KeysCommand); the driver answers with what stands here.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{self, Write as _};
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
@@ -20,6 +20,8 @@ use crate::system;
 
 /// Communities one node may have founded.
 pub const COMMUNITIES_MAX: usize = 64;
+/// Far more than all keys take: what is longer is another file.
+const EXPORT_BYTES_MAX: u64 = 64 * 1024;
 const EXPORT_HEAD: &str = "mesh-identity 1";
 const COMMUNITY_PREFIX: &str = "community-";
 const KEY_SUFFIX: &str = ".key";
@@ -274,8 +276,12 @@ pub fn export(data_folder: &Path, file: &Path) -> Result<NodeId, KeysError> {
 /// # Errors
 /// [`KeysError`]; the identity that was here is still here then.
 pub fn import(data_folder: &Path, file: &Path, replace: bool) -> Result<NodeId, KeysError> {
-    let text = fs::read_to_string(file).map_err(io_error("reading", file))?;
-    let ring = parse_export(&text).map_err(|line| KeysError::NotAnIdentity { path: file.to_owned(), line })?;
+    let not_identity = |line| KeysError::NotAnIdentity { path: file.to_owned(), line };
+    let mut bytes = Vec::new();
+    let read = File::open(file).and_then(|file| file.take(EXPORT_BYTES_MAX).read_to_end(&mut bytes));
+    read.map_err(io_error("reading", file))?;
+    let text = String::from_utf8(bytes).map_err(|_| not_identity(1))?;
+    let ring = parse_export(&text).map_err(not_identity)?;
     let folder = data_folder.join("identity");
     let present = read_key(&folder.join("node.key"))?;
     if present.is_some() {

@@ -113,6 +113,14 @@ fn of_io(kind: io::ErrorKind) -> (Outcome, &'static str) {
             (Outcome::NoSpace, "Make room, then run the same command again.")
         }
         io::ErrorKind::AlreadyExists => (Outcome::Exists, "Choose another name, or move what is there."),
+        io::ErrorKind::NotADirectory => {
+            (Outcome::Exists, "A file is in the way where a folder should be: check the path, and --data.")
+        }
+        io::ErrorKind::IsADirectory => (Outcome::Usage, "Name a file: this is a folder."),
+        io::ErrorKind::InvalidFilename => (Outcome::Usage, "The name is longer than the system takes."),
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+            (Outcome::Usage, "Check that it is the right file, and whole.")
+        }
         io::ErrorKind::AddrInUse => {
             (Outcome::InUse, "Another program listens there: choose another address with --listen.")
         }
@@ -148,6 +156,8 @@ impl From<StartError> for Fault {
     fn from(error: StartError) -> Self {
         match error {
             StartError::InUse { .. } => Self::new(Outcome::InUse, error.to_string(), ""),
+            StartError::Folder(error) => error.into(),
+            StartError::Keys(error) => error.into(),
             _ => Self::from_chain(&error, Outcome::Internal),
         }
     }
@@ -158,6 +168,9 @@ impl From<FolderError> for Fault {
         match error {
             FolderError::InUse { .. } => {
                 Self::new(Outcome::InUse, error.to_string(), "Stop that node first: this can't be done while it runs.")
+            }
+            FolderError::Newer { .. } | FolderError::Damaged { .. } => {
+                Self::new(Outcome::Exists, error.to_string(), "Give another folder with --data.")
             }
             _ => Self::from_chain(&error, Outcome::Internal),
         }
