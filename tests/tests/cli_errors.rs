@@ -1,6 +1,7 @@
 //! What goes wrong on the way is said clearly, and nothing is lost or half-written. Runs without root.
 
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
 use mesh_tests::{Folder, Running, Scene, TestNode, json};
@@ -100,4 +101,78 @@ fn an_unknown_key_in_the_configuration_is_shown_with_its_line() {
     node.configure("name = \"x\"\nlimt_up = 5\n");
     let refused = Running::start(node.node_command(&["up"])).wait(Duration::from_secs(20));
     let _ = refused.refused(2, &["limt_up", "2"]);
+}
+
+#[test]
+fn a_log_filter_that_means_nothing_is_shown_with_its_line() {
+    let folder = Folder::new();
+    let node = TestNode::on_loopback(&folder.path("node"));
+    node.configure("name = \"x\"\nlog = \"blah blah\"\n");
+    let refused = Running::start(node.node_command(&["up"])).wait(Duration::from_secs(20));
+    let _ = refused.refused(2, &["line 2", "blah blah", "not a level", "info"]);
+}
+
+#[test]
+fn what_can_t_be_a_data_folder_is_told_with_a_cure() {
+    let folder = Folder::new();
+    fs::write(folder.path("file"), "precious").unwrap();
+    let file = folder.text("file");
+    let run = |data: &str, words: &[&str]| {
+        let mut command = Command::new(mesh_tests::program::path());
+        command.args(["--data", data]).args(words).env("HOME", folder.path(""));
+        Running::start(command).wait(Duration::from_secs(20))
+    };
+    let _ = run(&file, &["ls"]).refused(8, &["in the way", "--data"]);
+    let _ = run(&file, &["up"]).refused(8, &["in the way", "--data"]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
+    for (name, format) in [("else", &b"else\n"[..]), ("binary", &[0xff, 0xfe]), ("newer", b"mesh-data 9\n")] {
+        let data = folder.path(name);
+        fs::create_dir(&data).unwrap();
+        fs::write(data.join("format"), format).unwrap();
+        let _ = run(&folder.text(name), &["ls"]).refused(8, &["format", "another folder with --data"]);
+        assert_eq!(fs::read(data.join("format")).unwrap(), format);
+    }
+}
+
+/// Runs a command whose results go to a file that takes none.
+fn on_full(mut command: Command) -> (Option<i32>, String) {
+    let full = fs::File::options().write(true).open("/dev/full").expect("Linux has it");
+    let output = command.stdout(full).output().expect("it runs");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn a_result_that_can_t_be_written_is_an_error() {
+    let scene = Scene::on_loopback(1000);
+    let file = scene.file.to_string_lossy().into_owned();
+    let alone = TestNode::on_loopback(&scene.folder.path("alone"));
+    let commands = [
+        scene.source().command(&["ls"]),
+        scene.source().command(&["ls", "--json"]),
+        scene.source().command(&["share", &file, "-q"]),
+        scene.getter.command(&["get", &scene.ticket, "-o", &scene.folder.text("copy"), "--events"]),
+        scene.getter.command(&["--help"]),
+        // It must not go on seeding for somebody who never saw the ticket.
+        alone.node_command(&["share", &file, "-q"]),
+        alone.node_command(&["up"]),
+    ];
+    for command in commands {
+        let shown = format!("{command:?}");
+        let (code, said) = on_full(command);
+        assert_eq!(code, Some(5), "{shown}: {said}");
+        assert!(said.contains("standard output"), "{shown}: {said}");
+    }
+}
+
+#[test]
+fn who_closes_the_pipe_early_ends_it_quietly() {
+    let folder = Folder::new();
+    let node = TestNode::on_loopback(&folder.path("node"));
+    for words in [&["openapi"][..], &["ls"], &["--help"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = node.command(words).stdout(writer).output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.status.code(), said.as_str()), (Some(0), ""), "{words:?}");
+    }
 }

@@ -110,6 +110,23 @@ fn up(data: &Path) -> (Up, Value) {
 }
 
 #[test]
+fn a_node_on_the_loopback_interface_says_that_nobody_joins_from_elsewhere() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let child = program(&folder.path().join("data"))
+        .args(["up", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut node = Up(child.expect("the program runs"));
+    let lines = BufReader::new(node.0.stdout.take().expect("a pipe")).lines();
+    let said: Vec<String> =
+        lines.map(|line| line.expect("a line")).take_while(|line| !line.contains("Ctrl-C")).collect();
+    let said = said.join("\n");
+    assert!(said.contains("this machine only") && !said.contains("same segment"), "{said}");
+}
+
+#[test]
 fn commands_join_the_node_that_runs() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");

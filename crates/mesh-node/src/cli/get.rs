@@ -53,24 +53,28 @@ pub async fn run(context: &Context, args: GetArgs) -> Result<(), Fault> {
     let result = fetch(context, &session, &args, (&ticket, &text, seed), &mut progress).await;
     progress.end();
     let result = match result {
-        Ok(Ended::Here(view)) => {
-            print_here(context, &args, &view);
-            seed_on(context, &session, seed).await;
-            Ok(())
+        Ok(ended) => {
+            let told = match ended {
+                Ended::Here(view) => print_here(context, &args, &view),
+                Ended::Fetched(report) => print(context, &session, &args, seed, report),
+            };
+            if told.is_ok() {
+                seed_on(context, &session, seed).await;
+            }
+            told
         }
-        Ok(Ended::Fetched(report)) => {
-            print(context, &session, &args, seed, report);
-            seed_on(context, &session, seed).await;
-            Ok(())
+        Err(fault) if fault.outcome == Outcome::Interrupted && !session.is_own() => {
+            Err(Fault::interrupted(goes_on(ticket.content)))
         }
-        Err(fault) if fault.outcome == Outcome::Interrupted && !session.is_own() => Err(Fault::interrupted(format!(
-            "The running node goes on fetching; mesh-node pause {} stops it.",
-            ticket.content.short()
-        ))),
         Err(fault) => Err(fault),
     };
     session.close().await;
     result
+}
+
+/// What becomes of a transfer that a running node carries out when the command that asked for it ends.
+fn goes_on(content: ContentId) -> String {
+    format!("The running node goes on fetching; mesh-node pause {} stops it.", content.short())
 }
 
 /// `--seed` takes an optional value, so a ticket right behind it looks like one.
@@ -187,7 +191,7 @@ impl Follower<'_> {
 
     fn handle(&mut self, event: Event) -> Result<Option<GetReport>, Fault> {
         if self.args.events {
-            output::say(&serde_json::to_string(&event).unwrap_or_default());
+            output::say(&serde_json::to_string(&event).unwrap_or_default())?;
         }
         match event {
             Event::TransferProgress { transfer } if transfer.content_id == self.content => {
@@ -229,51 +233,56 @@ impl Follower<'_> {
 
     fn check_timeout(&self) -> Result<(), Fault> {
         match self.args.timeout {
-            Some(timeout) if self.moved.elapsed() >= timeout => Err(Fault::new(
-                Outcome::Unavailable,
-                format!("nothing came for {}", humantime::format_duration(timeout)),
-                format!("Is a node that has it running and reachable? mesh-node doctor looks. {RESUME}"),
-            )),
+            Some(timeout) if self.moved.elapsed() >= timeout => {
+                let then = if self.session.is_own() { RESUME.to_owned() } else { goes_on(self.content) };
+                Err(Fault::new(
+                    Outcome::Unavailable,
+                    format!("nothing came for {}", humantime::format_duration(timeout)),
+                    format!("Is a node that has it running and reachable? mesh-node doctor looks. {then}"),
+                ))
+            }
             _ => Ok(()),
         }
     }
 }
 
-fn print_here(context: &Context, args: &GetArgs, view: &GetView) {
+fn print_here(context: &Context, args: &GetArgs, view: &GetView) -> Result<(), Fault> {
     if args.events {
-        output::say(&json!({ "event": "here", "view": view }).to_string());
-    } else if context.json {
-        output::say(&format!("{:#}", json!(view)));
-    } else if !context.quiet {
-        let (id, path) = (view.content_id.short(), output::printable(&view.path));
-        output::say(&format!("all of it is here already: {path}\nmesh-node verify {id} hashes it again"));
+        return output::say(&json!({ "event": "here", "view": view }).to_string());
     }
+    if context.json {
+        return output::say(&format!("{:#}", json!(view)));
+    }
+    if context.quiet {
+        return Ok(());
+    }
+    let (id, path) = (view.content_id.short(), output::printable(&view.path));
+    output::say(&format!("all of it is here already: {path}\nmesh-node verify {id} hashes it again"))
 }
 
-fn print(context: &Context, session: &Session, args: &GetArgs, seed: Seed, mut report: GetReport) {
+fn print(context: &Context, session: &Session, args: &GetArgs, seed: Seed, mut report: GetReport) -> Result<(), Fault> {
     // The node says it goes on seeding; one that runs only for this command can't.
     report.seeding &= !session.is_own() || seed != Seed::Unsaid;
     if args.events {
-        if !context.quiet {
-            output::say(&json!({ "event": "report", "report": report }).to_string());
-        }
-        return;
+        return match context.quiet {
+            true => Ok(()),
+            false => output::say(&json!({ "event": "report", "report": report }).to_string()),
+        };
     }
     if context.json {
-        output::say(&format!("{:#}", json!(report)));
-        return;
+        return output::say(&format!("{:#}", json!(report)));
     }
     if context.quiet {
-        return;
+        return Ok(());
     }
-    output::say(&show::report(&report));
+    output::say(&show::report(&report))?;
     output::say(match (report.seeding, session.is_own(), seed) {
         (false, true, _) => "not seeding: this node stops now; --seed goes on, mesh-node up serves it again",
         (false, false, _) => "not seeding",
         (true, false, _) => "seeding: the running node serves it to others",
         (true, true, Seed::For(_)) => "seeding for the time given; Ctrl-C stops",
         (true, true, _) => "seeding until Ctrl-C",
-    });
+    })
 }
 
 /// Seeds as long as was asked for, and as long as other commands use the node.

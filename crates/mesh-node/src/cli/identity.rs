@@ -30,20 +30,18 @@ pub async fn run(context: &Context, command: IdentityCommand) -> Result<(), Faul
                 "{} holds the keys of node {node}.\nKeep it safe: whoever has it can be this node.",
                 file.display()
             );
-            told(context, node, &text);
-            Ok(())
+            told(context, node, &text)
         }
         IdentityCommand::Import { file, replace } => {
             // Held until the import is done: no node may start meanwhile.
             let _folder = DataFolder::open(&context.data)?;
             let node = keys::import(&context.data, &file, replace)?;
-            told(context, node, &format!("This data folder is now node {node}."));
-            Ok(())
+            told(context, node, &format!("This data folder is now node {node}."))
         }
     }
 }
 
-fn told(context: &Context, node: NodeId, text: &str) {
+fn told(context: &Context, node: NodeId, text: &str) -> Result<(), Fault> {
     match context.json {
         true => output::say(&format!("{:#}", json!({ "node": node }))),
         false => output::say(text),
@@ -59,10 +57,8 @@ async fn show(context: &Context) -> Result<(), Fault> {
     };
     if context.json {
         let member = status.member.map_or(Value::Null, |member| json!(member));
-        output::say(&format!("{:#}", json!({ "node": status.node, "name": status.name, "member": member })));
-        return Ok(());
+        return output::say(&format!("{:#}", json!({ "node": status.node, "name": status.name, "member": member })));
     }
     let member = status.member.map_or_else(|| "none (mesh-node member new makes one)".to_owned(), |id| id.to_string());
-    output::say(&format!("node   {}\nmember {member}", status.node));
-    Ok(())
+    output::say(&format!("node   {}\nmember {member}", status.node))
 }

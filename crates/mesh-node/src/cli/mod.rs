@@ -119,11 +119,12 @@ impl Telling {
 /// Says why a command failed and how the process ends.
 #[must_use]
 pub fn fail(telling: Telling, fault: &Fault) -> ExitCode {
-    match telling {
-        Telling::Text => {}
+    // Where that can't be written, the text and the exit code still tell.
+    let _ = match telling {
+        Telling::Text => Ok(()),
         Telling::Json => output::say(&format!("{:#}", fault.to_json())),
         Telling::Lines => output::say(&fault.to_event().to_string()),
-    }
+    };
     output::tell(&fault.to_text());
     ExitCode::from(fault.outcome.meaning().exit_code)
 }
@@ -136,9 +137,11 @@ pub fn usage(error: &clap::Error) -> ExitCode {
         let text = error.render().to_string();
         let text = text.trim().trim_start_matches("error: ");
         let fault = Fault::new(Outcome::Usage, text, "See mesh-node --help.");
-        output::say(&format!("{:#}", fault.to_json()));
+        let _ = output::say(&format!("{:#}", fault.to_json()));
     }
-    // Nobody reads it any more: then there is nobody to tell, either.
-    let _ = error.print();
-    ExitCode::from(code)
+    match output::written(error.print()) {
+        // Help that was asked for is a result.
+        Err(fault) if !error.use_stderr() => fail(Telling::Text, &fault),
+        _ => ExitCode::from(code),
+    }
 }

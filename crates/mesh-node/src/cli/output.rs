@@ -2,19 +2,38 @@
 //!
 //! Names come from strangers: what could steer a terminal is replaced before it is shown. JSON escapes by itself.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::time::Duration;
 
 use bytesize::ByteSize;
 
-/// Prints a result. Whoever closed the pipe early does not want the rest.
-pub fn say(text: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+use super::fault::Fault;
+
+/// Prints a result. Whoever closed the pipe early does not want the rest: that is no failure.
+///
+/// # Errors
+/// A [`Fault`] if it can't be written: what was asked for would be lost unseen.
+pub fn say(text: &str) -> Result<(), Fault> {
+    let mut out = io::stdout().lock();
+    written(writeln!(out, "{text}").and_then(|()| out.flush()))
+}
+
+/// What became of a write to standard output.
+///
+/// # Errors
+/// As [`say`].
+pub fn written(result: io::Result<()>) -> Result<(), Fault> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Fault::from_io("writing to standard output", &error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Prints what is not a result.
 pub fn tell(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
 /// A stranger's text, safe to show on one line.

@@ -81,14 +81,11 @@ async fn share(
 }
 
 fn print(context: &Context, view: ShareView) -> Result<(), Fault> {
-    if context.json {
-        output::say(&format!("{:#}", answer_of(UserReply::Shared(view))?.view));
-    } else if context.quiet {
-        output::say(&view.ticket);
-    } else {
-        output::say(&show::share(&view));
-    }
-    Ok(())
+    output::say(&match (context.json, context.quiet) {
+        (true, _) => format!("{:#}", answer_of(UserReply::Shared(view))?.view),
+        (false, true) => view.ticket,
+        (false, false) => show::share(&view),
+    })
 }
 
 /// Shows progress; never ends by itself, as the reply is what counts.

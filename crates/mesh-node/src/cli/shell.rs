@@ -11,12 +11,11 @@ use super::output;
 /// Prints completions.
 ///
 /// # Errors
-/// None so far.
+/// A [`Fault`] if they can't be written.
 pub fn completions(shell: clap_complete::Shell) -> Result<(), Fault> {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "mesh-node", &mut text);
-    output::say(String::from_utf8_lossy(&text).trim_end());
-    Ok(())
+    output::say(String::from_utf8_lossy(&text).trim_end())
 }
 
 /// Writes manual pages into a folder, making it.

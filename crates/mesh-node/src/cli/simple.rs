@@ -52,10 +52,9 @@ pub async fn run(context: &Context, command: Command) -> Result<(), Fault> {
     }
     match context.json {
         true => output::say(&format!("{:#}", answer_of(reply)?.view)),
-        false if context.quiet && matches!(reply, UserReply::Done) => {}
+        false if context.quiet && matches!(reply, UserReply::Done) => Ok(()),
         false => output::say(&text),
     }
-    Ok(())
 }
 
 fn need(command: &Command) -> Need {

@@ -48,7 +48,7 @@ pub async fn run(context: &Context, args: DemoArgs) -> Result<(), Fault> {
     match context.json {
         true => output::say(&format!("{:#}", to_json(&fetched))),
         false => output::say(&to_text(&fetched)),
-    }
+    }?;
     judge(&fetched, args.corrupt)
 }
 

@@ -64,27 +64,25 @@ impl Stage {
         let _ = tokio::task::spawn_blocking(move || drop(self.folder)).await;
     }
 
-    fn say(&self, text: &str) {
-        if self.loud {
-            output::say(text);
-        }
+    fn say(&self, text: &str) -> Result<(), Fault> {
+        if self.loud { output::say(text) } else { Ok(()) }
     }
 
     async fn steps(&self, cast: &mut Vec<Process>, corrupt: bool) -> Result<Vec<Fetched>, Fault> {
-        self.say("1. Ada's node starts and shares");
+        self.say("1. Ada's node starts and shares")?;
         self.enter(cast, "ada", false).await?;
         let shared = share(&cast[0], &self.original).await?;
-        self.say(&format!("   {} ({}), listed in the catalogue", printable(&shared.name), size(shared.size_bytes)));
+        self.say(&format!("   {} ({}), listed in the catalogue", printable(&shared.name), size(shared.size_bytes)))?;
 
-        self.say("2. Ben's node starts, finds it in the catalogue and fetches it from Ada");
+        self.say("2. Ben's node starts, finds it in the catalogue and fetches it from Ada")?;
         self.enter(cast, "ben", corrupt).await?;
         let ben = self.fetch(&cast[1], &shared, "ben", 1).await?;
 
-        self.say("3. Cleo's node starts, finds it, too, and fetches it from both");
+        self.say("3. Cleo's node starts, finds it, too, and fetches it from both")?;
         self.enter(cast, "cleo", false).await?;
         let cleo = self.fetch(&cast[2], &shared, "cleo", 2).await?;
         if cleo.report.sources.len() < 2 {
-            self.say("   note: it was over before the second source was needed");
+            self.say("   note: it was over before the second source was needed")?;
         }
         Ok(vec![ben, cleo])
     }
@@ -93,7 +91,7 @@ impl Stage {
     async fn enter(&self, cast: &mut Vec<Process>, name: &'static str, corrupt: bool) -> Result<(), Fault> {
         let peers = cast.iter().flat_map(Process::addresses).collect();
         let process = Process::start(Setting { name, root: self.folder.path(), peers, corrupt }).await?;
-        self.say(&format!("   node {} at {}", process.id().short(), process.addresses().join(" ")));
+        self.say(&format!("   node {} at {}", process.id().short(), process.addresses().join(" ")))?;
         cast.push(process);
         Ok(())
     }
@@ -106,7 +104,7 @@ impl Stage {
         holders_wanted: u32,
     ) -> Result<Fetched, Fault> {
         let found = find(process, shared, holders_wanted).await?;
-        self.say(&format!("   found in the catalogue, {} holders", found.holders));
+        self.say(&format!("   found in the catalogue, {} holders", found.holders))?;
         let target = self.folder.path().join(format!("{name}-got"));
         let mut events = process.events().await?;
         let begun = Instant::now();
