@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use mesh_tests::{Folder, Scene, json, wait};
+use mesh_tests::{Folder, Running, Scene, TestNode, json, wait};
 use serde_json::Value;
 
 const MIB: u64 = 1 << 20;
@@ -118,6 +118,31 @@ fn a_limit_on_sending_can_be_changed_and_lifted_midway() {
     let _ = fetch.wait(LIMIT).success();
     assert!(lifted.elapsed() < Duration::from_secs(6), "16 MiB took {:?} without a limit", lifted.elapsed());
     scene.assert_fetched();
-    let _ = scene.source().try_run(&["limit"]).refused(2, &["--up"]);
     let _ = scene.source().try_run(&["limit", "--up", "fast"]).refused(2, &["500kib/s"]);
+}
+
+#[test]
+fn limit_alone_shows_what_is_in_force() {
+    let folder = Folder::new();
+    let mut node = TestNode::on_loopback(&folder.path("node"));
+    node.up();
+    let _ = node.run(&["limit", "--up", "1MiB"]);
+    let limits = node.run(&["limit"]);
+    assert_eq!(json::number(&limits, "limit_up_bytes_per_s"), MIB);
+    assert_eq!(json::number(&limits, "limit_down_bytes_per_s"), 0);
+    let shown = node.try_run(&["limit"]).success().stdout;
+    assert!(shown.contains("up 1.0 MiB/s, down none"), "{shown}");
+}
+
+#[test]
+fn who_gives_up_waiting_is_told_that_the_running_node_does_not() {
+    let folder = Folder::new();
+    let mut node = TestNode::on_loopback(&folder.path("node"));
+    let ticket = format!("mesh:{}", "ab".repeat(32));
+    let words = ["get", &ticket, "-o", &folder.text("copy"), "--timeout", "1s"];
+    let alone = Running::start(node.node_command(&words)).wait(LIMIT).refused(6, &["same command"]);
+    assert!(!alone.stderr.contains("goes on fetching"), "{}", alone.stderr);
+    node.up();
+    let _ = node.try_run(&words).refused(6, &["nothing came for 1s", "the running node goes on fetching", "pause"]);
+    assert!(node.content(&"ab".repeat(32)).is_some(), "it does go on");
 }

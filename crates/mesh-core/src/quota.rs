@@ -55,7 +55,7 @@ impl Node {
 
     /// Removes received, unpinned contents, oldest first, until the quota is met; never `keep`.
     fn collect_over_quota(&mut self, keep: Option<ContentId>) -> GcView {
-        let mut view = GcView { removed: 0, freed_bytes: 0 };
+        let mut view = GcView { removed: 0, freed_bytes: 0, over_bytes: 0 };
         if self.settings.quota_bytes == 0 {
             return view;
         }
@@ -80,6 +80,7 @@ impl Node {
                 view.freed_bytes += bytes;
             }
         }
+        view.over_bytes = total.saturating_sub(self.settings.quota_bytes);
         view
     }
 }

@@ -48,8 +48,34 @@ fn own_member(world: &mut World, host: usize) -> MemberId {
 
 fn new_member(world: &mut World, host: usize, name: &str) -> MemberId {
     let reply = world.reply(host, UserCommand::MemberNew { name: name.to_owned() });
-    assert_eq!(reply, UserReply::Done);
-    own_member(world, host)
+    let UserReply::Member(view) = reply else { panic!("{reply:?}") };
+    assert_eq!((view.name.as_str(), view.own), (name, true));
+    assert_eq!(own_member(world, host), view.member, "it is told which it is");
+    view.member
+}
+
+fn new_community(world: &mut World, host: usize, name: &str) -> CommunityId {
+    let reply = world.reply(host, UserCommand::CommunityNew { name: name.to_owned() });
+    let UserReply::Community(view) = reply else { panic!("{reply:?}") };
+    assert_eq!((view.name.as_str(), view.founded_here, view.belongs), (name, true, true));
+    view.community
+}
+
+fn invite(world: &mut World, host: usize, community: CommunityId, member: MemberId) -> UserReply {
+    world.reply(host, UserCommand::CommunityInvite { community: Some(community), member })
+}
+
+fn revoke(world: &mut World, host: usize, subject: &str, force: bool) -> UserReply {
+    let (subject, reason) = (subject.to_owned(), "moved away".to_owned());
+    world.reply(host, UserCommand::MemberRevoke { subject, reason, community: None, force })
+}
+
+/// Why it was refused, if it was, and what to do.
+fn refusal(reply: UserReply) -> (ErrorKind, String) {
+    match reply {
+        UserReply::Failed(error) => (error.kind, format!("{} {}", error.message, error.cure)),
+        other => panic!("not refused: {other:?}"),
+    }
 }
 
 fn arrives(world: &mut World, host: usize, ticket: &str) -> bool {
@@ -96,7 +122,7 @@ fn a_community_shares_among_its_own_until_a_member_is_revoked() {
     let _ = new_member(&mut world, founder, "Ada");
     let member = new_member(&mut world, friend, "Ben");
     let _ = new_member(&mut world, stranger, "Cleo");
-    assert_eq!(world.reply(founder, UserCommand::CommunityNew { name: "Hill".to_owned() }), UserReply::Done);
+    let _ = new_community(&mut world, founder, "Hill");
     let invited = world.reply(founder, UserCommand::CommunityInvite { community: None, member });
     let UserReply::Invitation(invite) = invited else { panic!("{invited:?}") };
     let community: CommunityId = invite.community;
@@ -109,9 +135,8 @@ fn a_community_shares_among_its_own_until_a_member_is_revoked() {
     assert!(arrives(&mut world, friend, &ticket), "a member gets it");
     assert!(!arrives(&mut world, stranger, &ticket), "a stranger does not, from either");
 
-    let subject = member.to_string();
-    let reason = "moved away".to_owned();
-    assert_eq!(world.reply(founder, UserCommand::MemberRevoke { subject, reason }), UserReply::Done);
+    let revoked = revoke(&mut world, founder, &member.to_string(), false);
+    assert!(matches!(revoked, UserReply::Revoked(_)), "{revoked:?}");
     world.settle(60);
     let UserReply::Communities(views) = world.reply(friend, UserCommand::CommunityList) else { panic!("a list") };
     assert!(views.iter().all(|view| !view.belongs), "{views:?}");
@@ -124,7 +149,7 @@ fn a_forged_invitation_is_refused_and_a_good_one_counts_at_once() {
     world.settle(5);
     let _ = new_member(&mut world, founder, "Ada");
     let member = new_member(&mut world, friend, "Ben");
-    assert_eq!(world.reply(founder, UserCommand::CommunityNew { name: "Hill".to_owned() }), UserReply::Done);
+    let _ = new_community(&mut world, founder, "Hill");
     let invited = world.reply(founder, UserCommand::CommunityInvite { community: None, member });
     let UserReply::Invitation(invite) = invited else { panic!("{invited:?}") };
     let belongs = |world: &mut World| match world.reply(friend, UserCommand::CommunityList) {
@@ -167,7 +192,7 @@ fn who_may_not_have_what_is_listed_is_told_so() {
     let mut world = World::new();
     let (source, getter) = (world.add(RATE, &[]), world.add(RATE, &[0]));
     world.settle(5);
-    assert_eq!(world.reply(source, UserCommand::MemberNew { name: "Ada".to_owned() }), UserReply::Done);
+    let _ = new_member(&mut world, source, "Ada");
     let ticket = share(&mut world, source, true, Access::Members(vec![MemberId([9; 32])]));
     world.settle(30);
     assert!(!arrives(&mut world, getter, &ticket));
@@ -176,4 +201,79 @@ fn who_may_not_have_what_is_listed_is_told_so() {
         _ => None,
     });
     assert!(why.iter().any(|why| why.contains("does not belong to")), "{why:?}");
+}
+
+#[test]
+fn a_revocation_takes_back_all_that_stands_and_says_what() {
+    let mut world = World::new();
+    let founder = world.add(RATE, &[]);
+    world.settle(5);
+    let _ = new_member(&mut world, founder, "Ada");
+    let member = MemberId([0x77; 32]);
+    let communities = ["Hill", "Dale", "Shore"].map(|name| new_community(&mut world, founder, name));
+    for community in communities {
+        assert!(matches!(invite(&mut world, founder, community, member), UserReply::Invitation(_)));
+    }
+    let one = UserCommand::MemberRevoke {
+        subject: member.to_string(),
+        reason: String::new(),
+        community: Some(communities[1]),
+        force: false,
+    };
+    let UserReply::Revoked(view) = world.reply(founder, one) else { panic!("it stands") };
+    assert_eq!((view.communities, view.certificate, view.own), (vec![communities[1]], false, false));
+    let UserReply::Revoked(view) = revoke(&mut world, founder, &member.to_string(), false) else { panic!("two stand") };
+    let mut rest = vec![communities[0], communities[2]];
+    let mut taken = view.communities;
+    rest.sort_unstable();
+    taken.sort_unstable();
+    assert_eq!(taken, rest);
+    let (kind, said) = refusal(revoke(&mut world, founder, &member.to_string(), false));
+    assert!(kind == ErrorKind::NotFound && said.contains("nothing of it stands"), "{said}");
+    for community in communities {
+        let (kind, said) = refusal(invite(&mut world, founder, community, member));
+        assert!(kind == ErrorKind::Denied && said.contains("was revoked") && said.contains("new member"), "{said}");
+    }
+    let (kind, _) = refusal(revoke(&mut world, founder, &"ab".repeat(32), false));
+    assert_eq!(kind, ErrorKind::NotFound);
+}
+
+#[test]
+fn nobody_revokes_itself_by_mistake_and_who_means_it_is_told_what_is_left() {
+    let mut world = World::new();
+    let founder = world.add(RATE, &[]);
+    world.settle(5);
+    let member = new_member(&mut world, founder, "Ada");
+    let community = new_community(&mut world, founder, "Hill");
+    let node = world.hosts[founder].id;
+    for subject in [node.to_string(), member.to_string()] {
+        let (kind, said) = refusal(revoke(&mut world, founder, &subject, false));
+        assert!(kind == ErrorKind::Denied && said.contains("--force"), "{said}");
+    }
+    let UserReply::Communities(views) = world.reply(founder, UserCommand::CommunityList) else { panic!("a list") };
+    assert!(views.iter().all(|view| view.belongs), "nothing was taken back: {views:?}");
+    let UserReply::Revoked(view) = revoke(&mut world, founder, &member.to_string(), true) else { panic!("meant") };
+    assert_eq!((view.own, view.communities), (true, vec![community]));
+    let UserReply::Revoked(view) = revoke(&mut world, founder, &node.to_string(), true) else { panic!("meant") };
+    assert!(view.own && view.certificate);
+    let (kind, said) = refusal(world.reply(founder, UserCommand::MemberNew { name: "Ada".to_owned() }));
+    assert!(kind == ErrorKind::Denied && said.contains("--data") && said.contains("identity import"), "{said}");
+    let (kind, said) = refusal(world.reply(founder, UserCommand::MemberAddNode { node }));
+    assert!(kind == ErrorKind::Denied && said.contains("--data"), "{said}");
+}
+
+#[test]
+fn a_community_has_a_name_of_its_own() {
+    let mut world = World::new();
+    let founder = world.add(RATE, &[]);
+    world.settle(5);
+    let _ = new_member(&mut world, founder, "Ada");
+    let _ = new_community(&mut world, founder, "Hill");
+    let found = |world: &mut World, name: &str| {
+        refusal(world.reply(founder, UserCommand::CommunityNew { name: name.to_owned() })).0
+    };
+    assert_eq!(found(&mut world, "Hill"), ErrorKind::Exists);
+    assert_eq!(found(&mut world, ""), ErrorKind::Invalid);
+    assert_eq!(found(&mut world, " "), ErrorKind::Invalid);
+    assert_eq!(found(&mut world, &"x".repeat(300)), ErrorKind::Invalid);
 }

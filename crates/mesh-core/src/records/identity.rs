@@ -1,15 +1,18 @@
-//! What people ask of members and communities. Each is one or more steps with the keys; the last one answers.
+//! What people ask of members and communities. Each is one or more steps with the keys; the last one answers. Taking back
+//! stands in `revoke`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_proto::codec;
 use mesh_proto::extensions::Extensions;
+use mesh_proto::limits::NAME_BYTES_MAX;
 use mesh_proto::port::user::{ErrorKind, UserCommand, UserError, UserReply};
 use mesh_proto::port::view::{CommunityView, InviteView, MemberView};
 use mesh_proto::port::{Failure, KeyRole, KeysCommand, UserRequestId};
-use mesh_proto::record::{Membership, NodeCertificate, Record, RecordKind, RecordName, Revocation, Signed};
+use mesh_proto::record::{Membership, NodeCertificate, Record, RecordKind, RecordName, Signed};
 use mesh_proto::{CommunityId, MemberId, NodeId, UnixMs};
 
+use super::revoke::{BEGIN_ANEW, Revoking};
 use super::{Asked, Records};
 use crate::Context;
 
@@ -23,14 +26,27 @@ pub(super) enum Step {
     /// A community's key is being made.
     CommunityKey { request: UserRequestId, name: String },
     /// The record that ends the request is being signed.
-    Last { request: UserRequestId },
+    Last { request: UserRequestId, made: Made },
     /// An invitation is being signed.
     Invitation { request: UserRequestId, community: CommunityId, member: MemberId },
     /// An invitation's signature is being verified.
     Join { request: UserRequestId, invitation: Signed },
+    /// What somebody vouched for is being taken back, one signature for each key.
+    Revocation(Box<Revoking>),
 }
 
-fn failed(kind: ErrorKind, message: &str, cure: &str) -> UserError {
+/// What the last record of a request makes known, and its person is told.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Made {
+    /// Nothing that has a name yet.
+    Nothing,
+    /// This node's member.
+    Member(MemberId),
+    /// A community.
+    Community(CommunityId),
+}
+
+pub(super) fn failed(kind: ErrorKind, message: &str, cure: &str) -> UserError {
     UserError::new(kind, message, cure)
 }
 
@@ -51,7 +67,7 @@ impl Records {
                 ctx.reply(request, UserReply::Members(self.members(ctx)));
                 Ok(())
             }
-            UserCommand::MemberRevoke { subject, reason } => self.revoke(ctx, request, subject, reason),
+            UserCommand::MemberRevoke { .. } => self.revoke(ctx, request, command),
             _ => return false,
         };
         if let Err(error) = result {
@@ -72,6 +88,11 @@ impl Records {
     }
 
     fn new_member(&mut self, ctx: &mut Context, request: UserRequestId, name: &str) -> Result<(), UserError> {
+        check_name(name)?;
+        if self.own_member.is_some_and(|member| self.is_revoked(member, ctx.node.0)) {
+            let why = "this node's member took back that the node is its own, and that is for ever";
+            return Err(failed(ErrorKind::Denied, why, BEGIN_ANEW));
+        }
         if self.own_member.is_some() {
             return Err(failed(ErrorKind::Exists, "this node has a member already", "see `mesh-node member list`"));
         }
@@ -80,12 +101,17 @@ impl Records {
     }
 
     fn found_community(&mut self, ctx: &mut Context, request: UserRequestId, name: &str) -> Result<(), UserError> {
+        check_name(name)?;
         self.own_member()?;
+        if self.own_communities.iter().any(|community| self.community_name(CommunityId(*community)) == name) {
+            let why = "a community of this name was founded on this node already";
+            return Err(failed(ErrorKind::Exists, why, "choose another name; see `mesh-node community list`"));
+        }
         self.create(ctx, true, Step::CommunityKey { request, name: name.to_owned() });
         Ok(())
     }
 
-    fn certify(&mut self, ctx: &mut Context, request: UserRequestId, member: MemberId, node: NodeId, name: String) {
+    fn certify(&mut self, ctx: &mut Context, last: Step, member: MemberId, node: NodeId, name: String) {
         let name_of = RecordName { kind: RecordKind::NodeCertificate, signer: member.0, subject: node.0 };
         let version = self.book.find(&name_of).map_or(1, |known| known.record.version().saturating_add(1));
         let record = Record::NodeCertificate(NodeCertificate {
@@ -97,17 +123,17 @@ impl Records {
             expires: UnixMs(0),
             extensions: Extensions::default(),
         });
-        self.sign(ctx, KeyRole::Member, &record, Asked::Person(Step::Last { request }));
+        self.sign(ctx, KeyRole::Member, &record, Asked::Person(last));
     }
 
     fn add_node(&mut self, ctx: &mut Context, request: UserRequestId, node: NodeId) -> Result<(), UserError> {
         let member = self.own_member()?;
         if self.is_revoked(member.0, node.0) {
-            let cure = "a revocation is for ever: give the node a new identity";
-            return Err(failed(ErrorKind::Denied, "this node was revoked", cure));
+            let cure = "begin that node anew in another data folder (--data DIR), and add the id it has then";
+            return Err(failed(ErrorKind::Denied, "this node was revoked, and that is for ever", cure));
         }
         let name = self.member_name(member);
-        self.certify(ctx, request, member, node, name);
+        self.certify(ctx, Step::Last { request, made: Made::Nothing }, member, node, name);
         Ok(())
     }
 
@@ -164,6 +190,10 @@ impl Records {
                 return Err(failed(ErrorKind::NotFound, "that community was not founded on this node", cure));
             }
         };
+        if self.is_revoked(community.0, member.0) {
+            let cure = "let them make a new member, in another data folder (--data DIR), and invite that one";
+            return Err(failed(ErrorKind::Denied, "this member was revoked there, and that is for ever", cure));
+        }
         let record = self.membership(ctx, community, member, self.community_name(community));
         let step = Step::Invitation { request, community, member };
         self.sign(ctx, KeyRole::Community(community.0), &record, Asked::Person(step));
@@ -219,54 +249,20 @@ impl Records {
         }
     }
 
-    fn revoke(
-        &mut self,
-        ctx: &mut Context,
-        request: UserRequestId,
-        subject: &str,
-        reason: &str,
-    ) -> Result<(), UserError> {
-        let subject: NodeId = subject.parse().map_err(|error| {
-            UserError::new(ErrorKind::Invalid, format!("{error}"), "give a node's or member's id; see `member list`")
-        })?;
-        let record = Record::Revocation(Revocation {
-            subject: subject.0,
-            issued: ctx.unix(),
-            reason: reason.to_owned(),
-            extensions: Extensions::default(),
-        });
-        let ours = |signer: [u8; 32], kind| RecordName { kind, signer, subject: subject.0 };
-        let member =
-            self.own_member.filter(|member| self.book.find(&ours(*member, RecordKind::NodeCertificate)).is_some());
-        let community = self
-            .own_communities
-            .iter()
-            .copied()
-            .find(|community| self.book.find(&ours(*community, RecordKind::Membership)).is_some());
-        let role = match (member, community) {
-            (Some(_), _) => KeyRole::Member,
-            (None, Some(community)) => KeyRole::Community(community),
-            (None, None) => {
-                let cure = "only what this node's member or community vouched for can be revoked; see `member list`";
-                return Err(failed(ErrorKind::NotFound, "nobody here vouched for that", cure));
-            }
-        };
-        self.sign(ctx, role, &record, Asked::Person(Step::Last { request }));
-        Ok(())
-    }
-
     pub(super) fn on_created_for(&mut self, ctx: &mut Context, step: Step, result: &Result<[u8; 32], Failure>) {
         match (step, result) {
             (Step::MemberKey { request, name }, Ok(key)) => {
                 self.own_member = Some(*key);
-                let node = ctx.node;
-                self.certify(ctx, request, MemberId(*key), node, name);
+                let (node, member) = (ctx.node, MemberId(*key));
+                self.certify(ctx, Step::Last { request, made: Made::Member(member) }, member, node, name);
             }
             (Step::CommunityKey { request, name }, Ok(key)) => {
                 self.own_communities.insert(*key);
                 let Some(member) = self.own_member.map(MemberId) else { return };
-                let record = self.membership(ctx, CommunityId(*key), member, name);
-                self.sign(ctx, KeyRole::Community(*key), &record, Asked::Person(Step::Last { request }));
+                let community = CommunityId(*key);
+                let record = self.membership(ctx, community, member, name);
+                let last = Step::Last { request, made: Made::Community(community) };
+                self.sign(ctx, KeyRole::Community(*key), &record, Asked::Person(last));
             }
             (step, Err(failure)) => reply_failure(ctx, &step, failure),
             _ => {}
@@ -275,9 +271,9 @@ impl Records {
 
     pub(super) fn on_signed_for(&mut self, ctx: &mut Context, step: Step, result: &Result<Signed, Failure>) {
         match (step, result) {
-            (Step::Last { request }, Ok(signed)) => {
+            (Step::Last { request, made }, Ok(signed)) => {
                 let reply = match self.adopt(ctx, signed.clone()) {
-                    true => UserReply::Done,
+                    true => self.made(ctx, made),
                     false => UserReply::Failed(too_many()),
                 };
                 ctx.reply(request, reply);
@@ -288,9 +284,23 @@ impl Records {
                 let invitation = format!("{INVITATION}{}", to_hex(&codec::encode(signed)));
                 ctx.reply(request, UserReply::Invitation(InviteView { invitation, community, member }));
             }
+            (Step::Revocation(revoking), Ok(signed)) => self.on_revocation_signed(ctx, *revoking, signed.clone()),
             (step, Err(failure)) => reply_failure(ctx, &step, failure),
             _ => {}
         }
+    }
+
+    fn made(&self, ctx: &Context, made: Made) -> UserReply {
+        let reply = match made {
+            Made::Nothing => None,
+            Made::Member(member) => {
+                self.members(ctx).into_iter().find(|view| view.member == member).map(UserReply::Member)
+            }
+            Made::Community(community) => {
+                self.communities(ctx).into_iter().find(|view| view.community == community).map(UserReply::Community)
+            }
+        };
+        reply.unwrap_or(UserReply::Done)
     }
 
     fn communities(&self, ctx: &Context) -> Vec<CommunityView> {
@@ -339,16 +349,29 @@ impl Records {
 }
 
 fn reply_failure(ctx: &mut Context, step: &Step, failure: &Failure) {
-    let (Step::MemberKey { request, .. }
-    | Step::CommunityKey { request, .. }
-    | Step::Last { request }
-    | Step::Invitation { request, .. }
-    | Step::Join { request, .. }) = step;
+    let request = match step {
+        Step::MemberKey { request, .. }
+        | Step::CommunityKey { request, .. }
+        | Step::Last { request, .. }
+        | Step::Invitation { request, .. }
+        | Step::Join { request, .. } => *request,
+        Step::Revocation(revoking) => revoking.request,
+    };
     let error = UserError::new(ErrorKind::Unavailable, failure.why.clone(), "");
-    ctx.reply(*request, UserReply::Failed(error));
+    ctx.reply(request, UserReply::Failed(error));
 }
 
-fn too_many() -> UserError {
+fn check_name(name: &str) -> Result<(), UserError> {
+    match !name.trim().is_empty() && name.len() <= NAME_BYTES_MAX {
+        true => Ok(()),
+        false => {
+            let why = format!("a name has 1 to {NAME_BYTES_MAX} bytes, and is not blank");
+            Err(UserError::new(ErrorKind::Invalid, why, "give a name that people know it by"))
+        }
+    }
+}
+
+pub(super) fn too_many() -> UserError {
     failed(ErrorKind::NoSpace, "this node knows as many certificates as it may keep", "")
 }
 

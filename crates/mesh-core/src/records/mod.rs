@@ -8,7 +8,7 @@
 //! | `gossip` | spreading: rumours at once, comparisons now and then |
 //! | `evening` | comparing two nodes' records until both know the same |
 //! | `trust` | member and community certificates, revocation, access |
-//! | `identity` | what people ask: found, invite, join, add a node, revoke |
+//! | `identity`, `revoke` | what people ask: found, invite, join, add a node; take back |
 //! | `catalogue` | what is listed, and who holds it |
 //!
 //! Invariant: nothing in a record is believed, kept or passed on before its signature was verified.
@@ -18,6 +18,7 @@ mod catalogue;
 mod evening;
 mod gossip;
 mod identity;
+mod revoke;
 mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};

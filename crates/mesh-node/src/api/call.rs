@@ -262,7 +262,12 @@ mod tests {
             UserCommand::MemberNew { name },
             UserCommand::MemberAddNode { node: NodeId([3; 32]) },
             UserCommand::MemberList,
-            UserCommand::MemberRevoke { subject: "ab".repeat(32), reason: text },
+            UserCommand::MemberRevoke {
+                subject: "ab".repeat(32),
+                reason: text,
+                community: Some(CommunityId([2; 32])),
+                force: true,
+            },
         ]
     }
 

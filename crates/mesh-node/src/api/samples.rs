@@ -6,7 +6,8 @@ use mesh_proto::port::net::LinkClass;
 use mesh_proto::port::user::UserReply;
 use mesh_proto::port::view::{
     CatalogueView, CommunityView, ContentView, CounterView, DoctorView, Finding, GcView, GetReport, GetView,
-    InviteView, LinkView, MemberView, PeerView, ShareView, SourceReport, StatusView, TopologyView, TransferView,
+    InviteView, LinkView, MemberView, PeerView, RevokeView, ShareView, SourceReport, StatusView, TopologyView,
+    TransferView,
 };
 use mesh_proto::record::{Access, ContentKind};
 use mesh_proto::{CommunityId, ContentId, MemberId, NodeId};
@@ -31,6 +32,14 @@ pub(super) fn replies() -> Vec<UserReply> {
     replies.push(UserReply::Communities(vec![community()]));
     replies.push(UserReply::Invitation(InviteView { invitation: text(), community: COMMUNITY, member: MEMBER }));
     replies.push(UserReply::Members(vec![member()]));
+    replies.push(UserReply::Community(community()));
+    replies.push(UserReply::Member(member()));
+    replies.push(UserReply::Revoked(RevokeView {
+        subject: text(),
+        certificate: true,
+        communities: vec![COMMUNITY],
+        own: false,
+    }));
     replies
 }
 
@@ -58,7 +67,7 @@ fn shared() -> ShareView {
 }
 
 fn gc() -> GcView {
-    GcView { removed: 1, freed_bytes: 1 }
+    GcView { removed: 1, freed_bytes: 1, over_bytes: 0 }
 }
 
 fn getting(full: bool) -> GetView {

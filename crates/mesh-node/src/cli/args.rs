@@ -8,8 +8,8 @@ use mesh_node::Overrides;
 use mesh_node::api::outcome::MEANINGS;
 use mesh_proto::bulk::TrafficClass;
 use mesh_proto::record::Access;
-use mesh_proto::{MemberId, NodeId};
 
+use super::groups::{CommunityCommand, IdentityCommand, JournalCommand, MemberCommand};
 use super::values::{parse_access, parse_rate, parse_size};
 
 /// Shares files and folders with others on the same network, and fetches theirs, from everyone who has them.
@@ -108,8 +108,7 @@ pub enum Command {
         /// Its id, the beginning of it, or its ticket
         id: String,
     },
-    /// Limit rates, in bytes per second, like 2MB or 500KiB/s; 0 lifts a limit
-    #[command(arg_required_else_help = true)]
+    /// Limit rates, in bytes per second, like 2MB or 500KiB/s; 0 lifts a limit. Without options, show those in force
     Limit {
         /// Sending
         #[arg(long, value_name = "RATE", value_parser = parse_rate)]
@@ -157,6 +156,12 @@ pub enum Command {
         #[command(subcommand)]
         command: IdentityCommand,
     },
+    /// Records of a node's runs, kept with `journal = true` in mesh.toml
+    Journal {
+        /// What to do.
+        #[command(subcommand)]
+        command: JournalCommand,
+    },
     /// Show the main job on this machine: three nodes, one file, two sources, verified
     Demo(DemoArgs),
     /// Print completions for a shell
@@ -192,12 +197,13 @@ pub struct UpArgs {
 /// `share`.
 #[derive(Debug, Args)]
 pub struct ShareArgs {
-    /// The file or folder; `-` reads standard input
+    /// The file or folder; `-` reads standard input. Of a symbolic link, what it leads to is shared, under the link's name
     pub path: PathBuf,
     /// Its name for others; by default the path's last part
     #[arg(long)]
     pub name: Option<String>,
-    /// Put it in the catalogue, where others find it
+    /// Put it in the catalogue, where others find it. Its name, size and tags are shown to everybody, also to those whom
+    /// --access does not let fetch it
     #[arg(long)]
     pub listed: bool,
     /// Take it out of the catalogue
@@ -252,76 +258,6 @@ pub enum Class {
     Public,
     /// It can wait
     Bulk,
-}
-
-/// `community …`.
-#[derive(Debug, Subcommand)]
-pub enum CommunityCommand {
-    /// Found a community on this node
-    New {
-        /// Its name
-        name: String,
-    },
-    /// Write an invitation for a member
-    Invite {
-        /// The member's id
-        member: MemberId,
-        /// Into which of ours, by id, the beginning of it, or name; not needed if there is just one
-        #[arg(long, value_name = "ID")]
-        community: Option<String>,
-    },
-    /// Take an invitation
-    Join {
-        /// Its text
-        invitation: String,
-    },
-    /// Show what communities this node's member is in
-    List,
-}
-
-/// `member …`.
-#[derive(Debug, Subcommand)]
-pub enum MemberCommand {
-    /// Make this node's member known, with a key of its own
-    New {
-        /// Its name
-        name: String,
-    },
-    /// Certify another node as this member's
-    AddNode {
-        /// Its id
-        node: NodeId,
-    },
-    /// Show members and their nodes as known here
-    List,
-    /// Take back what this member or a community founded here vouched for
-    Revoke {
-        /// A node's or member's id
-        subject: String,
-        /// Why, for people
-        #[arg(long, default_value = "")]
-        reason: String,
-    },
-}
-
-/// `identity …`.
-#[derive(Debug, Subcommand)]
-pub enum IdentityCommand {
-    /// Show who this node and its member are
-    Show,
-    /// Write all keys into a new file; whoever has it can be this node
-    Export {
-        /// The file to make
-        file: PathBuf,
-    },
-    /// Take up the keys of an exported file; the node must not run
-    Import {
-        /// The exported file
-        file: PathBuf,
-        /// Put an identity that is here already aside
-        #[arg(long)]
-        replace: bool,
-    },
 }
 
 /// `demo`.

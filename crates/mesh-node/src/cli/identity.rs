@@ -7,8 +7,8 @@ use mesh_proto::NodeId;
 use mesh_proto::port::{UserCommand, UserReply};
 use serde_json::{Value, json};
 
-use super::args::IdentityCommand;
 use super::fault::Fault;
+use super::groups::IdentityCommand;
 use super::session::{Session, Stay};
 use super::simple::local_only;
 use super::{Context, output};

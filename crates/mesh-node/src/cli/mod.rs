@@ -2,7 +2,7 @@
 //!
 //! | to find | look in |
 //! |---|---|
-//! | what can be asked | [`args`], [`values`] |
+//! | what can be asked | [`args`], [`groups`], [`values`] |
 //! | which node carries it out | [`session`] |
 //! | the long commands | [`up`], [`share`], [`get`] with [`target`] and [`progress`] |
 //! | all others | [`simple`], [`identity`], [`shell`] |
@@ -12,6 +12,7 @@
 pub mod args;
 pub mod fault;
 pub mod get;
+pub mod groups;
 pub mod identity;
 pub mod interrupt;
 pub mod logging;

@@ -26,7 +26,7 @@ pub async fn content(session: &Session, text: &str) -> Result<ContentId, Fault> 
     }
 }
 
-/// The community of ours a text means.
+/// The community founded here a text means: for others this node has no key, whatever they are called.
 ///
 /// # Errors
 /// A [`Fault`] if nothing or more than one thing fits.
@@ -55,8 +55,9 @@ fn among_contents(contents: &[ContentView], text: &str) -> Result<ContentId, Fau
 }
 
 fn among_communities(communities: &[CommunityView], text: &str) -> Result<CommunityId, Fault> {
-    let known = communities.iter().map(|one| (one.community, one.community.to_string(), &*one.name));
-    single(known, text, "community", "mesh-node community list")
+    let ours = communities.iter().filter(|one| one.founded_here);
+    let known = ours.map(|one| (one.community, one.community.to_string(), &*one.name));
+    single(known, text, "own community", "mesh-node community list")
 }
 
 fn single<'a, Id: Copy>(
@@ -93,7 +94,8 @@ mod tests {
             founded_here: true,
             belongs: true,
         };
-        let known = [view(0xab, "street"), view(0xac, "choir"), view(0x11, "choir")];
+        let strangers = CommunityView { founded_here: false, ..view(0xad, "street") };
+        let known = [view(0xab, "street"), view(0xac, "choir"), view(0x11, "choir"), strangers];
         among_communities(&known, text).map_err(|fault| fault.outcome)
     }
 
@@ -103,6 +105,7 @@ mod tests {
         assert_eq!(among("street"), Ok(CommunityId([0xab; 32])));
         assert_eq!(among("a"), Err(Outcome::Usage));
         assert_eq!(among("choir"), Err(Outcome::Usage));
+        assert_eq!(among("ad"), Err(Outcome::NotFound), "it was founded elsewhere");
         assert_eq!(among("ff"), Err(Outcome::NotFound));
         assert_eq!(among(""), Err(Outcome::NotFound));
     }

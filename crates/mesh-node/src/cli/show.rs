@@ -2,8 +2,8 @@
 
 use mesh_proto::port::net::LinkClass;
 use mesh_proto::port::view::{
-    CatalogueView, CommunityView, ContentView, DoctorView, GetReport, MemberView, PeerView, ShareView, StatusView,
-    TopologyView,
+    CatalogueView, CommunityView, ContentView, DoctorView, GcView, GetReport, MemberView, PeerView, RevokeView,
+    ShareView, StatusView, TopologyView,
 };
 use mesh_proto::port::{UserCommand, UserReply};
 use mesh_proto::record::{Access, ContentKind};
@@ -24,7 +24,7 @@ pub fn reply(asked: &UserCommand, reply: &UserReply) -> String {
         UserReply::Getting(view) => format!("{} → {}", view.content_id.short(), printable(&view.path)),
         UserReply::Contents(contents) => list(contents),
         UserReply::Catalogue(entries) => catalogue(entries),
-        UserReply::Collected(view) => format!("{} contents removed, {} freed", view.removed, size(view.freed_bytes)),
+        UserReply::Collected(view) => collected(view),
         UserReply::Status(view) => status(view),
         UserReply::Peers(view) => peers(view),
         UserReply::Topology(view) => topology(view),
@@ -34,6 +34,9 @@ pub fn reply(asked: &UserCommand, reply: &UserReply) -> String {
             format!("for member {}\n{}", view.member.short(), view.invitation)
         }
         UserReply::Members(view) => members(view),
+        UserReply::Community(view) => format!("community {}\n{}", printable(&view.name), view.community),
+        UserReply::Member(view) => format!("member {}\n{}", printable(&view.name), view.member),
+        UserReply::Revoked(view) => revoked(view),
         UserReply::Failed(error) => format!("{} {}", printable(&error.message), printable(&error.cure)),
     }
 }
@@ -179,6 +182,43 @@ fn catalogue(entries: &[CatalogueView]) -> String {
             format!("{}\n\nTickets:\n{}", table.render(), tickets.collect::<Vec<_>>().join("\n"))
         }
     }
+}
+
+fn collected(view: &GcView) -> String {
+    let mut text = format!("{} contents removed, {} freed", view.removed, size(view.freed_bytes));
+    if view.over_bytes > 0 {
+        text.push_str(&format!(
+            "\nthe quota is still exceeded by {}: what is left is pinned; mesh-node unpin lets it go",
+            size(view.over_bytes)
+        ));
+    }
+    text
+}
+
+fn revoked(view: &RevokeView) -> String {
+    let mut lines = Vec::new();
+    if view.certificate {
+        lines.push(format!("node {} is no longer this node's member's", view.subject));
+    }
+    for community in &view.communities {
+        lines.push(format!("member {} is out of community {community}", view.subject));
+    }
+    lines.push(
+        match view.own {
+            true => {
+                "for ever; to begin anew use another data folder (--data), or mesh-node identity import FILE --replace"
+            }
+            false => "for ever: a node or member that is to come back has to begin anew, in another data folder",
+        }
+        .to_owned(),
+    );
+    lines.join("\n")
+}
+
+/// The limits in force.
+#[must_use]
+pub fn limits(view: &StatusView) -> String {
+    format!("up {}, down {}", limit(view.limit_up_bytes_per_s, rate), limit(view.limit_down_bytes_per_s, rate))
 }
 
 fn limit(bytes: u64, text: fn(u64) -> String) -> String {

@@ -4,10 +4,13 @@ use std::time::{Duration, Instant};
 
 use mesh_node::Overrides;
 use mesh_node::api::call::answer_of;
+use mesh_proto::CommunityId;
 use mesh_proto::port::{UserCommand, UserReply};
+use serde_json::json;
 
-use super::args::{Command, CommunityCommand, MemberCommand};
+use super::args::Command;
 use super::fault::Fault;
+use super::groups::{CommunityCommand, MemberCommand};
 use super::session::{Session, Stay};
 use super::{Context, output, resolve, show};
 
@@ -49,6 +52,13 @@ pub async fn run(context: &Context, command: Command) -> Result<(), Fault> {
     let mut text = show::reply(&asked, &reply);
     if own && let (UserCommand::Verify { .. }, UserReply::Getting(_)) = (&asked, &reply) {
         text.push_str("\nno node runs here that could do it: mesh-node up does");
+    }
+    if let (Command::Limit { .. }, UserReply::Status(status)) = (&command, &reply) {
+        let limits = json!({
+            "limit_up_bytes_per_s": status.limit_up_bytes_per_s,
+            "limit_down_bytes_per_s": status.limit_down_bytes_per_s,
+        });
+        return output::say(&if context.json { format!("{limits:#}") } else { show::limits(status) });
     }
     match context.json {
         true => output::say(&format!("{:#}", answer_of(reply)?.view)),
@@ -126,6 +136,7 @@ async fn question(session: &Session, command: &Command) -> Result<UserCommand, F
         Command::Pause { id } => UserCommand::Pause { content: resolve::content(session, id).await? },
         Command::Resume { id } => UserCommand::Resume { content: resolve::content(session, id).await? },
         Command::Cancel { id } => UserCommand::Cancel { content: resolve::content(session, id).await? },
+        Command::Limit { up: None, down: None } => UserCommand::Status,
         Command::Limit { up, down } => UserCommand::Limit { up_bytes_per_s: *up, down_bytes_per_s: *down },
         Command::Quota { size } => UserCommand::Quota { bytes: *size },
         Command::Gc => UserCommand::Gc,
@@ -135,7 +146,7 @@ async fn question(session: &Session, command: &Command) -> Result<UserCommand, F
         Command::Topology => UserCommand::Topology,
         Command::Doctor => UserCommand::Doctor,
         Command::Community { command } => community(session, command).await?,
-        Command::Member { command } => member(command),
+        Command::Member { command } => member(session, command).await?,
         _ => return Err(Fault::unexpected()),
     })
 }
@@ -144,10 +155,7 @@ async fn community(session: &Session, command: &CommunityCommand) -> Result<User
     Ok(match command {
         CommunityCommand::New { name } => UserCommand::CommunityNew { name: name.clone() },
         CommunityCommand::Invite { member, community } => {
-            let community = match community {
-                Some(text) => Some(resolve::community(session, text).await?),
-                None => None,
-            };
+            let community = own_community(session, community.as_deref()).await?;
             UserCommand::CommunityInvite { community, member: *member }
         }
         CommunityCommand::Join { invitation } => UserCommand::CommunityJoin { invitation: invitation.clone() },
@@ -155,13 +163,23 @@ async fn community(session: &Session, command: &CommunityCommand) -> Result<User
     })
 }
 
-fn member(command: &MemberCommand) -> UserCommand {
-    match command {
+async fn member(session: &Session, command: &MemberCommand) -> Result<UserCommand, Fault> {
+    Ok(match command {
         MemberCommand::New { name } => UserCommand::MemberNew { name: name.clone() },
         MemberCommand::AddNode { node } => UserCommand::MemberAddNode { node: *node },
         MemberCommand::List => UserCommand::MemberList,
-        MemberCommand::Revoke { subject, reason } => {
-            UserCommand::MemberRevoke { subject: subject.clone(), reason: reason.clone() }
-        }
+        MemberCommand::Revoke { subject, reason, community, force } => UserCommand::MemberRevoke {
+            subject: subject.clone(),
+            reason: reason.clone(),
+            community: own_community(session, community.as_deref()).await?,
+            force: *force,
+        },
+    })
+}
+
+async fn own_community(session: &Session, text: Option<&str>) -> Result<Option<CommunityId>, Fault> {
+    match text {
+        Some(text) => resolve::community(session, text).await.map(Some),
+        None => Ok(None),
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::view::{
     CatalogueView, CommunityView, ContentView, DoctorView, GcView, GetView, InviteView, MemberView, PeerView,
-    ShareView, StatusView, TopologyView,
+    RevokeView, ShareView, StatusView, TopologyView,
 };
 use crate::bulk::TrafficClass;
 use crate::id::{CommunityId, ContentId, MemberId, NodeId};
@@ -147,12 +147,16 @@ pub enum UserCommand {
     },
     /// Members and their nodes as known here.
     MemberList,
-    /// Takes back what this node's member or community vouched for.
+    /// Takes back all that this node's keys vouched for: its member's certificate and every community's membership.
     MemberRevoke {
         /// A node of ours, or a member of a community founded here, as hex.
         subject: String,
         /// For people.
         reason: String,
+        /// Only what this community vouched for.
+        community: Option<CommunityId>,
+        /// Also if it is this node or its own member.
+        force: bool,
     },
 }
 
@@ -214,7 +218,10 @@ pub enum UserReply {
     Topology(TopologyView),
     Doctor(DoctorView),
     Communities(Vec<CommunityView>),
+    Community(CommunityView),
     Invitation(InviteView),
     Members(Vec<MemberView>),
+    Member(MemberView),
+    Revoked(RevokeView),
     Failed(UserError),
 }

@@ -172,6 +172,8 @@ views! {
         removed: u32,
         /// Bytes freed.
         freed_bytes: u64,
+        /// Bytes over the quota still, as what is left is pinned; 0 = the quota is met.
+        over_bytes: u64,
     }
 
     /// A peer.
@@ -314,6 +316,18 @@ views! {
         community: CommunityId,
         /// For whom.
         member: MemberId,
+    }
+
+    /// What was taken back, for ever.
+    RevokeView {
+        /// Whose: a node's or a member's id.
+        subject: String,
+        /// Whether this node's member took back that the node is its own.
+        certificate: bool,
+        /// The communities that took back that the member is theirs.
+        communities: Vec<CommunityId>,
+        /// Whether it is this node itself, or its own member.
+        own: bool,
     }
 
     /// A member and its nodes.
