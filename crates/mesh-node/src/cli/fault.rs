@@ -6,6 +6,7 @@ use std::io;
 use mesh_node::api::outcome::Outcome;
 use mesh_node::api::{ClientError, ServerError};
 use mesh_node::data_folder::FolderError;
+use mesh_node::journal::JournalError;
 use mesh_node::keys::KeysError;
 use mesh_node::{ConfigError, StartError};
 use mesh_proto::port::user::UserError;
@@ -191,6 +192,21 @@ impl From<KeysError> for Fault {
         };
         let fault = Self::from_chain(&error, outcome);
         Self { cure: cure.map_or(fault.cure, ToOwned::to_owned), ..fault }
+    }
+}
+
+impl From<JournalError> for Fault {
+    fn from(error: JournalError) -> Self {
+        let (outcome, cure) = match error {
+            JournalError::NotAJournal { .. } => (Outcome::Usage, "mesh-node journal list shows what there is."),
+            JournalError::OtherFormat { .. } | JournalError::OtherBuild { .. } => {
+                (Outcome::Usage, "Take the program that wrote it.")
+            }
+            JournalError::Malformed { .. } => (Outcome::Mismatch, "It is damaged: take another copy of it."),
+            _ => (Outcome::Internal, ""),
+        };
+        let fault = Self::from_chain(&error, outcome);
+        Self { cure: if cure.is_empty() { fault.cure } else { cure.to_owned() }, ..fault }
     }
 }
 

@@ -5,7 +5,7 @@
 //! | what can be asked | [`args`], [`groups`], [`values`] |
 //! | which node carries it out | [`session`] |
 //! | the long commands | [`up`], [`share`], [`get`] with [`target`] and [`progress`] |
-//! | all others | [`simple`], [`identity`], [`shell`] |
+//! | all others | [`simple`], [`identity`], [`journal`], [`shell`] |
 //! | what is printed | [`output`], [`show`], [`table`] |
 //! | how it fails | [`fault`] |
 
@@ -15,6 +15,7 @@ pub mod get;
 pub mod groups;
 pub mod identity;
 pub mod interrupt;
+pub mod journal;
 pub mod logging;
 pub mod output;
 pub mod progress;
@@ -82,14 +83,9 @@ pub async fn run(cli: Cli) -> Result<(), Fault> {
         Command::Identity { command } => identity::run(&context, command).await,
         Command::Completions { shell } => shell::completions(shell),
         Command::Man { folder } => shell::man(&folder),
-        Command::ConfigDoc => {
-            output::say(mesh_node::Config::document().trim_end());
-            Ok(())
-        }
-        Command::Openapi => {
-            output::say(&openapi::text());
-            Ok(())
-        }
+        Command::Journal { command } => journal::run(&context, command).await,
+        Command::ConfigDoc => output::say(mesh_node::Config::document().trim_end()),
+        Command::Openapi => output::say(&openapi::text()),
         command => simple::run(&context, command).await,
     }
 }

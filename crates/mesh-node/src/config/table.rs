@@ -122,8 +122,8 @@ pub(super) const KEYS: &[Key] = &[
         default: "false",
         range: "",
         meaning: "Whether all that goes in and out of the node's brain is recorded, so that a run can be replayed when \
-                  something went wrong. Takes at most 256 MiB of disk and holds names and paths: redact it before \
-                  giving it away.",
+                  something went wrong. Takes at most 256 MiB of disk and holds names and paths: `mesh-node journal \
+                  export` takes them out before it is given away.",
     },
     Key {
         name: "log",

@@ -29,6 +29,7 @@ pub use read::{JournalError, JournalReader};
 pub use redact::export_redacted;
 pub use replay::{Difference, ReplayReport, replay, replay_with};
 pub(crate) use write::JournalWriter;
+pub use write::list;
 
 /// What one run may take on disk.
 pub const JOURNAL_BYTES_MAX: u64 = 256 * 1024 * 1024;

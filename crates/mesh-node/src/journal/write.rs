@@ -106,8 +106,11 @@ fn write_all(mut file: fs::File, steps: &Receiver<Vec<u8>>) {
     }
 }
 
-/// Leaves room for one more within [`JOURNALS_MAX`]. Names begin with the time, so they sort by age.
-fn remove_oldest(folder: &Path) -> io::Result<()> {
+/// The journals in a folder, the oldest first: names begin with the time, so they sort by age.
+///
+/// # Errors
+/// The system's.
+pub fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut journals = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -116,6 +119,12 @@ fn remove_oldest(folder: &Path) -> io::Result<()> {
         }
     }
     journals.sort_unstable();
+    Ok(journals)
+}
+
+/// Leaves room for one more within [`JOURNALS_MAX`].
+fn remove_oldest(folder: &Path) -> io::Result<()> {
+    let journals = list(folder)?;
     let extra = (journals.len() + 1).saturating_sub(JOURNALS_MAX);
     journals.iter().take(extra).try_for_each(fs::remove_file)
 }
