@@ -161,3 +161,29 @@ fn a_limit_set_at_run_time_leaves_the_quota_to_the_configuration() {
     assert_eq!(json::number(&status, "limit_down_bytes_per_s"), 5000);
     assert_eq!(json::number(&status, "limit_up_bytes_per_s"), MIB, "what was set is kept");
 }
+
+#[test]
+fn a_quota_that_pins_do_not_let_be_met_is_said() {
+    let fetched = Fetched::new(2);
+    let getter = fetched.getter();
+    let _ = getter.run(&["pin", &fetched.ids[0]]);
+    let reply = getter.run(&["quota", "512KiB"]);
+    assert_eq!((collected(&reply), json::number(&reply, "over_bytes")), ((1, MIB), MIB / 2));
+    let said = getter.try_run(&["gc"]).success().stdout;
+    assert!(said.contains("still exceeded by 512.0 KiB") && said.contains("mesh-node unpin"), "{said}");
+    let reply = getter.run(&["quota", "1MiB"]);
+    assert_eq!(json::number(&reply, "over_bytes"), 0);
+}
+
+#[test]
+fn what_a_person_changed_is_in_the_way_of_deleting_and_not_of_forgetting() {
+    let fetched = Fetched::new(1);
+    let getter = fetched.getter();
+    std::fs::write(&fetched.copies[0], "mine now").unwrap();
+    let refused = getter.try_run(&["rm", "--delete", &fetched.ids[0]]);
+    let _ = refused.refused(8, &["no longer what was received", "without `--delete`"]);
+    assert!(getter.content(&fetched.ids[0]).is_some());
+    let _ = getter.try_run(&["rm", &fetched.ids[0]]).success();
+    assert!(getter.content(&fetched.ids[0]).is_none());
+    assert_eq!(std::fs::read_to_string(&fetched.copies[0]).unwrap(), "mine now");
+}

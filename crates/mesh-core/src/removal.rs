@@ -2,7 +2,7 @@
 
 use mesh_proto::ContentId;
 use mesh_proto::port::store::{StoreCommand, Table};
-use mesh_proto::port::user::{UserError, UserReply};
+use mesh_proto::port::user::{ErrorKind, UserError, UserReply};
 use mesh_proto::port::{Event, Failure, UserRequestId};
 
 use crate::contents::Content;
@@ -59,7 +59,14 @@ impl Node {
                 self.records.set_holding(&mut self.ctx, content, held);
                 self.interests.changed(&self.ctx, content, true);
                 match request {
-                    Some(request) => self.reply_failure(request, failure),
+                    Some(request) if failure.may_pass => self.reply_failure(request, failure),
+                    // Files that a person changed, or that the system does not let go: they are in the way, and only of
+                    // a removal that deletes them.
+                    Some(request) => {
+                        let cure = "`mesh-node rm` without `--delete` forgets it and leaves the files where they are";
+                        let error = UserError::new(ErrorKind::Exists, failure.why.clone(), cure);
+                        self.ctx.reply(request, UserReply::Failed(error));
+                    }
                     None => self.ctx.report(Event::Warning { message: failure.why.clone() }),
                 }
             }

@@ -382,6 +382,14 @@ fn what_could_not_be_removed_is_still_here() {
     world.hosts[source].store.remove_failure = Some(Failure::passing("no space left"));
     assert!(matches!(world.reply(source, remove.clone()), UserReply::Failed(_)));
     let _ = get(&mut world, getter, &shared.ticket);
+    world.hosts[source].store.remove_failure = Some(Failure::lasting("it is no longer what was received"));
+    match world.reply(source, remove.clone()) {
+        UserReply::Failed(error) => {
+            assert_eq!(error.kind, ErrorKind::Exists);
+            assert!(error.cure.contains("without `--delete`"), "{}", error.cure);
+        }
+        other => panic!("it was removed: {other:?}"),
+    }
     world.hosts[source].store.remove_failure = None;
     assert_eq!(world.reply(source, remove.clone()), UserReply::Done);
     assert!(matches!(world.reply(source, remove), UserReply::Failed(error) if error.kind == ErrorKind::NotFound));
