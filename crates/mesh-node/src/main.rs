@@ -5,6 +5,7 @@
 
 mod cli;
 mod demo;
+mod open_files;
 
 use std::process::ExitCode;
 
@@ -16,6 +17,7 @@ fn main() -> ExitCode {
         Err(error) => return cli::usage(&error),
     };
     let telling = cli::Telling::of(&cli);
+    open_files::raise_limit();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return cli::fail(telling, &cli::fault::Fault::from_io("starting the runtime", &error)),
