@@ -30,6 +30,13 @@ pub fn congestion_control() -> String {
     read("/proc/sys/net/ipv4/tcp_congestion_control")
 }
 
+/// Bytes this process has resident now.
+#[must_use]
+pub fn resident_bytes() -> u64 {
+    let kib = field("/proc/self/status", "VmRSS");
+    kib.trim_end_matches(" kB").parse::<u64>().unwrap_or(0) * 1024
+}
+
 /// Prints a setting as lines.
 pub fn print(setting: &Value) {
     for (name, value) in setting.as_object().into_iter().flatten() {

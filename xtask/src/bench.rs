@@ -21,6 +21,8 @@ enum Measurement {
     Loopback,
     /// A node with many shared files comes back.
     Restart,
+    /// The simulator's kernel, beside its bare event queue.
+    Sim,
 }
 
 pub fn run(options: &Options) -> anyhow::Result<()> {
@@ -28,6 +30,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         Measurement::Lan => "bench-lan",
         Measurement::Loopback => "bench-loopback",
         Measurement::Restart => "bench-restart",
+        Measurement::Sim => "bench-sim",
     };
     // One build of all, so that the node lies beside the measurement.
     step::run(step::cargo(&["build", "--release", "-p", "mesh-node", "-p", "mesh-benches", "--bins"]))?;

@@ -6,7 +6,7 @@ use std::fs;
 
 use super::Findings;
 
-const PURE: [&str; 4] = ["mesh-chunk", "mesh-fair", "mesh-analytics", "mesh-core"];
+const PURE: [&str; 5] = ["mesh-chunk", "mesh-fair", "mesh-analytics", "mesh-core", "mesh-sim"];
 
 const BANNED: [(&str, &str); 5] = [
     ("disallowed-types", "std::collections::HashMap"),

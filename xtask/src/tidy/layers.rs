@@ -13,6 +13,7 @@ const ANALYTICS: &str = "mesh-analytics";
 const CORE: &str = "mesh-core";
 const STORE: &str = "mesh-store";
 const NET: &str = "mesh-net";
+const SIM: &str = "mesh-sim";
 const NODE: &str = "mesh-node";
 
 struct Layer {
@@ -23,7 +24,7 @@ struct Layer {
     tests_may_use: &'static [&'static str],
 }
 
-const LAYERS: [Layer; 11] = [
+const LAYERS: [Layer; 12] = [
     Layer { package: PROTO, may_use: &[], tests_may_use: &[] },
     Layer { package: CHUNK, may_use: &[PROTO], tests_may_use: &[] },
     Layer { package: FAIR, may_use: &[PROTO], tests_may_use: &[] },
@@ -31,9 +32,10 @@ const LAYERS: [Layer; 11] = [
     Layer { package: CORE, may_use: &[PROTO, CHUNK, FAIR, ANALYTICS], tests_may_use: &[] },
     Layer { package: STORE, may_use: &[PROTO, CHUNK], tests_may_use: &[] },
     Layer { package: NET, may_use: &[PROTO], tests_may_use: &[] },
+    Layer { package: SIM, may_use: &[PROTO, CHUNK, FAIR, ANALYTICS, CORE, STORE], tests_may_use: &[] },
     Layer { package: NODE, may_use: &[PROTO, CHUNK, FAIR, ANALYTICS, CORE, STORE, NET], tests_may_use: &[] },
     Layer { package: "mesh-tests", may_use: &[PROTO, NODE], tests_may_use: &[] },
-    Layer { package: "mesh-benches", may_use: &[PROTO, NODE, "mesh-tests"], tests_may_use: &[] },
+    Layer { package: "mesh-benches", may_use: &[PROTO, SIM, NODE, "mesh-tests"], tests_may_use: &[] },
     Layer { package: "xtask", may_use: &[], tests_may_use: &[] },
 ];
 

@@ -1,0 +1,21 @@
+//! A deterministic world in virtual time: the same seed gives the same run, bit for bit, on any machine.
+//!
+//! [`Kernel`] drives any [`Machine`](mesh_proto::Machine) without knowing what it does; a [`World`] says what becomes of
+//! the machines' outputs. Randomness comes from [`Stream`]s, one per purpose and node, so that what one part of a run
+//! draws never shifts what another does.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `kernel` | virtual time, events in order, machines and their timeouts |
+//! | `kernel::queue` | two event queues that give the same order |
+//! | `random` | named, counter-based streams of random numbers |
+//! | `capture` | every event of a run |
+//!
+//! Invariants: a run is sequential and depends on nothing but its inputs; observing it changes nothing.
+
+pub mod capture;
+pub mod kernel;
+pub mod random;
+
+pub use kernel::{Kernel, Member, Stage, World};
+pub use random::Stream;
