@@ -5,7 +5,6 @@ mod world;
 
 use std::time::Duration;
 
-use mesh_proto::bulk::TrafficClass;
 use mesh_proto::port::Event;
 use mesh_proto::port::user::{ErrorKind, UserCommand, UserReply};
 use mesh_proto::port::view::{CatalogueView, MemberView};
@@ -79,15 +78,7 @@ fn refusal(reply: UserReply) -> (ErrorKind, String) {
 }
 
 fn arrives(world: &mut World, host: usize, ticket: &str) -> bool {
-    let command = UserCommand::Get {
-        ticket: ticket.to_owned(),
-        target: "/home/ada/maps".to_owned(),
-        seed_seconds: None,
-        class: TrafficClass::Public,
-        priority: 0,
-    };
-    let reply = world.reply(host, command);
-    assert!(matches!(reply, UserReply::Getting(_)), "{reply:?}");
+    world.get(host, ticket);
     world.run_until(Duration::from_secs(60), |world| {
         !world.seen(host, |event| matches!(event, Event::TransferComplete { .. }).then_some(())).is_empty()
     })

@@ -7,36 +7,22 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mesh_core::records::book::bucket;
-use mesh_proto::extensions::Extensions;
+use mesh_proto::ContentId;
 use mesh_proto::limits::RECORD_NAMES_PER_MESSAGE_MAX;
-use mesh_proto::record::{Access, CatalogueEntry, ContentKind, Record, Signed, Subject};
-use mesh_proto::{ContentId, UnixMs};
-use world::{World, signed};
+use mesh_proto::record::Signed;
+use world::{World, entry, signed};
 
 const RATE: u64 = 2_500_000;
 
-fn entry(number: u64, version: u64, name: &str) -> Signed {
-    let entry = CatalogueEntry {
-        subject: Subject::Content(ContentId(mesh_chunk::chunk_id(&number.to_le_bytes()).0)),
-        version,
-        withdrawn: false,
-        name: name.to_owned(),
-        size_bytes: 1,
-        kind: ContentKind::File,
-        tags: Vec::new(),
-        access: Access::Public,
-        priority: 0,
-        replicas_wanted: 0,
-        expires: UnixMs(0),
-        extensions: Extensions::default(),
-    };
+fn numbered(number: u64, version: u64, name: &str) -> Signed {
+    let content = ContentId(mesh_chunk::chunk_id(&number.to_le_bytes()).0);
     // Some publishers, each with fewer entries than one may have.
     let publisher = [u8::try_from(number % 16).expect("few") + 100; 32];
-    signed(publisher, &Record::Catalogue(entry))
+    signed(publisher, &entry(content, version, false, name))
 }
 
 fn entries(numbers: impl Iterator<Item = u64>) -> Vec<Signed> {
-    numbers.map(|number| entry(number, 1, "maps")).collect()
+    numbers.map(|number| numbered(number, 1, "maps")).collect()
 }
 
 fn is_even(world: &World, hosts: &[usize], count: usize) -> bool {
@@ -53,7 +39,7 @@ fn evens_out(world: &mut World, hosts: &[usize], count: usize, seconds: u64) -> 
 
 #[test]
 fn a_bucket_larger_than_a_list_evens_out() {
-    let in_one = (0..).map(|number| entry(number, 1, "maps")).filter(|one| {
+    let in_one = (0..).map(|number| numbered(number, 1, "maps")).filter(|one| {
         let name = one.record().expect("a good record").name(one.signer);
         bucket(&name) == 5
     });
@@ -89,7 +75,7 @@ fn a_small_difference_between_large_sets_costs_little() {
 #[test]
 fn two_records_of_one_name_and_version_even_out() {
     let mut world = World::new();
-    let [one, other] = ["maps", "charts"].map(|name| entry(1, 7, name));
+    let [one, other] = ["maps", "charts"].map(|name| numbered(1, 7, name));
     let greater = if one.body > other.body { one.clone() } else { other.clone() };
     let first = world.add_with(RATE, &[], &[one]);
     let second = world.add_with(RATE, &[first], &[other]);

@@ -6,35 +6,12 @@ mod world;
 use std::time::Duration;
 
 use mesh_proto::ContentId;
-use mesh_proto::bulk::TrafficClass;
 use mesh_proto::port::Event;
 use mesh_proto::port::user::{UserCommand, UserReply};
-use mesh_proto::port::view::ShareView;
 use mesh_proto::record::Access;
 use world::World;
 
 const RATE: u64 = 2_500_000;
-
-fn share(world: &mut World, host: usize, access: Access) -> ShareView {
-    let path = "/data/file-50".to_owned();
-    let command = UserCommand::Share { path, name: None, listed: Some(false), tags: None, access: Some(access) };
-    match world.reply(host, command) {
-        UserReply::Shared(view) => view,
-        other => panic!("not shared: {other:?}"),
-    }
-}
-
-fn get(world: &mut World, host: usize, content: ContentId) {
-    let command = UserCommand::Get {
-        ticket: format!("mesh:{content}"),
-        target: "/home/ada/file".to_owned(),
-        seed_seconds: None,
-        class: TrafficClass::Public,
-        priority: 0,
-    };
-    let reply = world.reply(host, command);
-    assert!(matches!(reply, UserReply::Getting(_)), "{reply:?}");
-}
 
 fn is_complete(world: &World, host: usize) -> bool {
     !world.seen(host, |event| matches!(event, Event::TransferComplete { .. }).then_some(())).is_empty()
@@ -52,10 +29,10 @@ fn strangers(kademlia: bool) -> (World, usize, usize) {
 #[test]
 fn a_source_nobody_near_knows_is_found_by_the_wider_lookup() {
     let (mut world, source, getter) = strangers(true);
-    let shared = share(&mut world, source, Access::Ticket);
+    let shared = world.share(source, "/data/file-50", Access::Ticket);
     world.settle(10);
     assert_eq!(world.announced[&source], vec![shared.content_id.discovery_key()], "the key, not the id");
-    get(&mut world, getter, shared.content_id);
+    world.get(getter, &format!("mesh:{}", shared.content_id));
     assert!(world.run_until(Duration::from_secs(60), |world| is_complete(world, getter)));
     world.settle(60);
     assert_eq!(world.lookups.len(), 1, "once it is here nobody is looked for: {:?}", world.lookups);
@@ -64,8 +41,8 @@ fn a_source_nobody_near_knows_is_found_by_the_wider_lookup() {
 #[test]
 fn the_lookup_is_left_alone_when_it_is_off_or_not_needed() {
     let (mut world, source, getter) = strangers(false);
-    let shared = share(&mut world, source, Access::Ticket);
-    get(&mut world, getter, shared.content_id);
+    let shared = world.share(source, "/data/file-50", Access::Ticket);
+    world.get(getter, &format!("mesh:{}", shared.content_id));
     world.settle(120);
     assert!(!is_complete(&world, getter));
     assert!(world.announced.is_empty() && world.lookups.is_empty());
@@ -74,8 +51,8 @@ fn the_lookup_is_left_alone_when_it_is_off_or_not_needed() {
     world.kademlia = true;
     let source = world.add(RATE, &[]);
     let getter = world.add(RATE, &[source]);
-    let shared = share(&mut world, source, Access::Ticket);
-    get(&mut world, getter, shared.content_id);
+    let shared = world.share(source, "/data/file-50", Access::Ticket);
+    world.get(getter, &format!("mesh:{}", shared.content_id));
     assert!(world.run_until(Duration::from_secs(60), |world| is_complete(world, getter)));
     assert!(world.lookups.is_empty(), "a neighbour had it");
 }
@@ -84,7 +61,7 @@ fn the_lookup_is_left_alone_when_it_is_off_or_not_needed() {
 fn looking_in_vain_is_done_ever_less_often() {
     let (mut world, _, getter) = strangers(true);
     for lost in 0..6 {
-        get(&mut world, getter, ContentId([0xa0 + lost; 32]));
+        world.get(getter, &format!("mesh:{}", ContentId([0xa0 + lost; 32])));
     }
     world.settle(3600);
     let lost = ContentId([0xa0; 32]).discovery_key();
@@ -100,10 +77,10 @@ fn looking_in_vain_is_done_ever_less_often() {
 #[test]
 fn only_what_strangers_may_fetch_is_announced_and_only_while_it_is_here() {
     let (mut world, source, _) = strangers(true);
-    let shared = share(&mut world, source, Access::Members(Vec::new()));
+    let shared = world.share(source, "/data/file-50", Access::Members(Vec::new()));
     world.settle(60);
     assert_eq!(world.announced.get(&source), None);
-    let shared_again = share(&mut world, source, Access::Public);
+    let shared_again = world.share(source, "/data/file-50", Access::Public);
     assert_eq!(shared.content_id, shared_again.content_id);
     world.settle(60);
     assert_eq!(world.announced[&source].len(), 1);
@@ -116,7 +93,7 @@ fn only_what_strangers_may_fetch_is_announced_and_only_while_it_is_here() {
 #[test]
 fn what_was_announced_is_announced_anew_after_solitude() {
     let (mut world, source, _) = strangers(true);
-    share(&mut world, source, Access::Ticket);
+    world.share(source, "/data/file-50", Access::Ticket);
     world.settle(10);
     assert_eq!(world.announced[&source].len(), 1);
     world.kill(0);

@@ -6,9 +6,7 @@ mod world;
 use mesh_proto::extensions::Extensions;
 use mesh_proto::message::{Message, Records};
 use mesh_proto::port::user::{UserCommand, UserReply};
-use mesh_proto::record::{
-    Access, CatalogueEntry, ContentKind, NodeCertificate, NodeRecord, Record, Revocation, Signed, Subject,
-};
+use mesh_proto::record::{NodeCertificate, NodeRecord, Record, Revocation, Signed};
 use mesh_proto::{ContentId, MemberId, NodeId, UnixMs};
 use proptest::collection::vec;
 use proptest::prelude::{Just, ProptestConfig, Strategy, prop_assert, prop_assert_eq, proptest};
@@ -20,20 +18,7 @@ const ABSENT: [u8; 32] = [0x91; 32];
 const MEMBER: [u8; 32] = [0x92; 32];
 
 fn entry(content: u8, version: u64, withdrawn: bool, name: &str) -> Record {
-    Record::Catalogue(CatalogueEntry {
-        subject: Subject::Content(ContentId([content; 32])),
-        version,
-        withdrawn,
-        name: name.to_owned(),
-        size_bytes: 1,
-        kind: ContentKind::File,
-        tags: Vec::new(),
-        access: Access::Public,
-        priority: 0,
-        replicas_wanted: 0,
-        expires: UnixMs(0),
-        extensions: Extensions::default(),
-    })
+    world::entry(ContentId([content; 32]), version, withdrawn, name)
 }
 
 fn node_record(node: [u8; 32], version: u64, address: &str) -> Record {

@@ -5,36 +5,13 @@ mod world;
 
 use std::time::Duration;
 
-use mesh_proto::bulk::TrafficClass;
 use mesh_proto::port::user::{ErrorKind, UserCommand, UserReply};
-use mesh_proto::port::view::{CounterView, ShareView, StatusView};
+use mesh_proto::port::view::{CounterView, StatusView};
 use mesh_proto::port::{Event, Failure};
 use mesh_proto::record::Access;
 use world::World;
 
 const MBIT: u64 = 125_000;
-
-fn share(world: &mut World, host: usize, path: &str) -> ShareView {
-    let path = path.to_owned();
-    let command =
-        UserCommand::Share { path, name: None, listed: Some(false), tags: None, access: Some(Access::Ticket) };
-    match world.reply(host, command) {
-        UserReply::Shared(view) => view,
-        other => panic!("not shared: {other:?}"),
-    }
-}
-
-fn get(world: &mut World, host: usize, ticket: &str) {
-    let command = UserCommand::Get {
-        ticket: ticket.to_owned(),
-        target: "/home/ada/file".to_owned(),
-        seed_seconds: None,
-        class: TrafficClass::Public,
-        priority: 0,
-    };
-    let reply = world.reply(host, command);
-    assert!(matches!(reply, UserReply::Getting(_)), "{reply:?}");
-}
 
 fn status(world: &mut World, host: usize) -> StatusView {
     match world.reply(host, UserCommand::Status) {
@@ -65,8 +42,8 @@ fn what_was_counted_survives_a_clean_stop() {
     let mut world = World::new();
     let source = world.add(100 * MBIT, &[]);
     let getter = world.add(100 * MBIT, &[]);
-    let shared = share(&mut world, source, "/data/file-200");
-    get(&mut world, getter, &shared.ticket);
+    let shared = world.share(source, "/data/file-200", Access::Ticket);
+    world.get(getter, &shared.ticket);
     assert!(world.run_until(Duration::from_secs(30), |world| is_complete(world, getter)));
     // The last receipt is still on its way.
     world.run_until(Duration::from_secs(1), |_| false);
@@ -86,8 +63,8 @@ fn a_transfer_s_costs_survive_a_clean_stop() {
     let mut world = World::new();
     let source = world.add(20 * MBIT, &[]);
     let getter = world.add(20 * MBIT, &[]);
-    let shared = share(&mut world, source, "/data/file-1000");
-    get(&mut world, getter, &shared.ticket);
+    let shared = world.share(source, "/data/file-1000", Access::Ticket);
+    world.get(getter, &shared.ticket);
     world.run_until(Duration::from_secs(9), |_| false);
     world.stop(getter);
     world.run_until(Duration::from_secs(100), |_| false);

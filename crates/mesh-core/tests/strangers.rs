@@ -5,7 +5,6 @@ mod world;
 
 use std::time::Duration;
 
-use mesh_proto::bulk::TrafficClass;
 use mesh_proto::limits::{CONNECTIONS_FROM_STRANGERS_MAX, CONNECTIONS_GREETING_MAX};
 use mesh_proto::port::Event;
 use mesh_proto::port::user::{UserCommand, UserReply};
@@ -91,23 +90,9 @@ fn a_community_s_own_are_let_in_past_a_crowd() {
 fn a_source_is_let_in_past_a_crowd() {
     let mut world = World::new();
     let (host, source) = (world.add(RATE, &[]), world.add(RATE, &[]));
-    let command = UserCommand::Share {
-        path: "/data/file-50".to_owned(),
-        name: None,
-        listed: Some(false),
-        tags: None,
-        access: Some(Access::Ticket),
-    };
-    let UserReply::Shared(shared) = world.reply(source, command) else { panic!("a share") };
+    let shared = world.share(source, "/data/file-50", Access::Ticket);
     world.kill(source);
-    let command = UserCommand::Get {
-        ticket: shared.ticket,
-        target: "/home/ada/file".to_owned(),
-        seed_seconds: None,
-        class: TrafficClass::Public,
-        priority: 0,
-    };
-    assert!(matches!(world.reply(host, command), UserReply::Getting(_)));
+    world.get(host, &shared.ticket);
     crowd(&mut world, host);
     world.settle(60);
     world.restart(source, &[host]);

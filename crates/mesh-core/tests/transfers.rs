@@ -10,33 +10,9 @@ use mesh_proto::port::user::{ErrorKind, UserCommand, UserReply};
 use mesh_proto::port::view::{GetReport, ShareView};
 use mesh_proto::port::{Event, Failure};
 use mesh_proto::record::Access;
-use world::World;
+use world::{World, get_command};
 
 const MBIT: u64 = 125_000;
-
-fn share(world: &mut World, host: usize, path: &str) -> ShareView {
-    let command = UserCommand::Share {
-        path: path.to_owned(),
-        name: None,
-        listed: Some(false),
-        tags: None,
-        access: Some(Access::Ticket),
-    };
-    match world.reply(host, command) {
-        UserReply::Shared(view) => view,
-        other => panic!("not shared: {other:?}"),
-    }
-}
-
-fn get_command(ticket: &str) -> UserCommand {
-    UserCommand::Get {
-        ticket: ticket.to_owned(),
-        target: "/home/ada/file".to_owned(),
-        seed_seconds: None,
-        class: TrafficClass::Public,
-        priority: 0,
-    }
-}
 
 fn report_of(world: &World, host: usize) -> Option<GetReport> {
     world
@@ -48,8 +24,7 @@ fn report_of(world: &World, host: usize) -> Option<GetReport> {
 }
 
 fn get(world: &mut World, host: usize, ticket: &str) -> GetReport {
-    let reply = world.reply(host, get_command(ticket));
-    assert!(matches!(reply, UserReply::Getting(_)), "{reply:?}");
+    world.get(host, ticket);
     let done = world.run_until(Duration::from_secs(600), |world| report_of(world, host).is_some());
     assert!(done, "the transfer did not end: {:?}", world.hosts[host].events.last());
     report_of(world, host).expect("just seen")
@@ -60,7 +35,7 @@ fn a_file_arrives_whole_and_once() {
     let mut world = World::new();
     let source = world.add(100 * MBIT, &[]);
     let getter = world.add(100 * MBIT, &[]);
-    let shared = share(&mut world, source, "/data/file-2000");
+    let shared = world.share(source, "/data/file-2000", Access::Ticket);
     let began = world.now;
     let report = get(&mut world, getter, &shared.ticket);
     assert_eq!(report.received_bytes, shared.size_bytes);
@@ -77,7 +52,8 @@ fn four_sources_give_together() {
     let mut world = World::new();
     let sources: Vec<usize> = (0..4).map(|_| world.add(20 * MBIT, &[])).collect();
     let getter = world.add(100 * MBIT, &[0, 1, 2, 3]);
-    let tickets: Vec<ShareView> = sources.iter().map(|source| share(&mut world, *source, "/data/file-2000")).collect();
+    let tickets: Vec<ShareView> =
+        sources.iter().map(|source| world.share(*source, "/data/file-2000", Access::Ticket)).collect();
     let peers: Vec<String> =
         tickets.iter().map(|view| view.ticket.split("peer=").nth(1).expect("a peer").to_owned()).collect();
     let ticket = format!("{}&peer={}&peer={}&peer={}", tickets[0].ticket, peers[1], peers[2], peers[3]);
@@ -98,8 +74,8 @@ fn a_liar_is_banned_and_the_file_still_right() {
     let honest = world.add(10 * MBIT, &[]);
     let getter = world.add(100 * MBIT, &[0, 1]);
     world.hosts[liar].corrupts = true;
-    let first = share(&mut world, liar, "/data/file-500");
-    let second = share(&mut world, honest, "/data/file-500");
+    let first = world.share(liar, "/data/file-500", Access::Ticket);
+    let second = world.share(honest, "/data/file-500", Access::Ticket);
     let peer = second.ticket.split("peer=").nth(1).expect("a peer");
     let report = get(&mut world, getter, &format!("{}&peer={peer}", first.ticket));
     let banned: Vec<_> = report.sources.iter().filter(|source| source.banned).map(|source| source.node).collect();
@@ -115,7 +91,7 @@ fn every_counter_is_shown_and_those_of_a_transfer_count() {
     let mut world = World::new();
     let source = world.add(100 * MBIT, &[]);
     let getter = world.add(100 * MBIT, &[]);
-    let shared = share(&mut world, source, "/data/file-100");
+    let shared = world.share(source, "/data/file-100", Access::Ticket);
     for kind in mesh_analytics::EventKind::ALL {
         assert!(world.counter(getter, kind.name()).is_some(), "{}", kind.name());
     }
@@ -138,13 +114,13 @@ fn a_silent_source_loses_its_spans_and_not_our_time() {
     let mut world = World::new();
     let silent = world.add(100 * MBIT, &[]);
     let getter = world.add(100 * MBIT, &[silent]);
-    let shared = share(&mut world, silent, "/data/file-100");
+    let shared = world.share(silent, "/data/file-100", Access::Ticket);
     world.hosts[silent].silent = true;
     assert!(matches!(world.reply(getter, get_command(&shared.ticket)), UserReply::Getting(_)));
     world.run_until(Duration::from_secs(20), |_| false);
     assert!(world.counted(getter, "span_stalled") > 0);
     let other = world.add(100 * MBIT, &[getter]);
-    assert_eq!(share(&mut world, other, "/data/file-100").content_id, shared.content_id);
+    assert_eq!(world.share(other, "/data/file-100", Access::Ticket).content_id, shared.content_id);
     let done = world.run_until(Duration::from_secs(40), |world| report_of(world, getter).is_some());
     assert!(done, "the silent source held it up");
 }
@@ -155,8 +131,8 @@ fn a_dying_source_costs_nothing_but_its_share() {
     let dying = world.add(50 * MBIT, &[]);
     let staying = world.add(50 * MBIT, &[]);
     let getter = world.add(100 * MBIT, &[0, 1]);
-    let first = share(&mut world, dying, "/data/file-1000");
-    let second = share(&mut world, staying, "/data/file-1000");
+    let first = world.share(dying, "/data/file-1000", Access::Ticket);
+    let second = world.share(staying, "/data/file-1000", Access::Ticket);
     let peer = second.ticket.split("peer=").nth(1).expect("a peer");
     let ticket = format!("{}&peer={peer}", first.ticket);
     assert!(matches!(world.reply(getter, get_command(&ticket)), UserReply::Getting(_)));
@@ -170,7 +146,7 @@ fn a_killed_getter_goes_on_where_it_was() {
     let mut world = World::new();
     let source = world.add(20 * MBIT, &[]);
     let getter = world.add(20 * MBIT, &[]);
-    let shared = share(&mut world, source, "/data/file-1000");
+    let shared = world.share(source, "/data/file-1000", Access::Ticket);
     assert!(matches!(world.reply(getter, get_command(&shared.ticket)), UserReply::Getting(_)));
     world.run_until(Duration::from_secs(10), |_| false);
     world.kill(getter);
@@ -186,7 +162,7 @@ fn a_source_that_comes_later_is_found_and_people_are_told_to_wait() {
     let mut world = World::new();
     let source = world.add(20 * MBIT, &[]);
     let getter = world.add(20 * MBIT, &[]);
-    let shared = share(&mut world, source, "/data/file-50");
+    let shared = world.share(source, "/data/file-50", Access::Ticket);
     world.kill(source);
     assert!(matches!(world.reply(getter, get_command(&shared.ticket)), UserReply::Getting(_)));
     world.run_until(Duration::from_secs(30), |_| false);
@@ -225,7 +201,7 @@ fn wrong_asks_are_answered_with_a_cure() {
 fn a_flash_crowd_trades_and_spares_the_seed() {
     let mut world = World::new();
     let seed = world.add(50 * MBIT, &[]);
-    let shared = share(&mut world, seed, "/data/file-1000");
+    let shared = world.share(seed, "/data/file-1000", Access::Ticket);
     let getters: Vec<usize> = (0..6).map(|_| world.add(50 * MBIT, &[0])).collect();
     let began = world.now;
     for getter in &getters {
@@ -249,7 +225,7 @@ fn a_ticket_without_peers_finds_its_holder_among_the_neighbours() {
     let source = world.add(20 * MBIT, &[]);
     let _stranger = world.add(20 * MBIT, &[0]);
     let getter = world.add(20 * MBIT, &[0, 1]);
-    let shared = share(&mut world, source, "/data/file-50");
+    let shared = world.share(source, "/data/file-50", Access::Ticket);
     let bare = shared.ticket.split("&peer=").next().expect("a ticket").to_owned();
     let report = get(&mut world, getter, &bare);
     assert_eq!(report.sources.iter().map(|one| one.node).collect::<Vec<_>>(), [world.hosts[source].id]);
@@ -273,7 +249,7 @@ fn a_store_that_can_t_go_on_is_tried_again_and_told_of_once() {
     let mut world = World::new();
     let source = world.add(20 * MBIT, &[]);
     let getter = world.add(20 * MBIT, &[]);
-    let shared = share(&mut world, source, "/data/file-50");
+    let shared = world.share(source, "/data/file-50", Access::Ticket);
     assert!(matches!(world.reply(getter, get_command(&shared.ticket)), UserReply::Getting(_)));
     for _ in 0..4 {
         world.hosts[getter].store.finish_failure = Some(Failure::passing("no space left"));
@@ -314,7 +290,7 @@ fn tickets_that_nobody_answers_do_not_stand_in_another_s_way() {
     let mut world = World::new();
     let source = world.add(20 * MBIT, &[]);
     let getter = world.add(20 * MBIT, &[source]);
-    let shared = share(&mut world, source, "/data/file-50");
+    let shared = world.share(source, "/data/file-50", Access::Ticket);
     let replies = get_unknown(&mut world, getter, 0..300);
     assert!(replies.iter().all(|reply| matches!(reply, UserReply::Getting(_))));
     world.run_until(Duration::from_secs(10), |_| false);
@@ -339,7 +315,7 @@ fn the_most_urgent_of_many_transfers_go_first_and_all_come_to_an_end() {
     let source = world.add(20 * MBIT, &[]);
     let getter = world.add(20 * MBIT, &[source]);
     let shares: Vec<ShareView> =
-        (0..20).map(|number| share(&mut world, source, &format!("/data/{number}/file-200"))).collect();
+        (0..20).map(|number| world.share(source, &format!("/data/{number}/file-200"), Access::Ticket)).collect();
     let ask = |world: &mut World, view: &ShareView, class| {
         let command = match get_command(&view.ticket) {
             UserCommand::Get { ticket, seed_seconds, priority, .. } => UserCommand::Get {
@@ -377,7 +353,7 @@ fn what_could_not_be_removed_is_still_here() {
     let mut world = World::new();
     let source = world.add(20 * MBIT, &[]);
     let getter = world.add(20 * MBIT, &[source]);
-    let shared = share(&mut world, source, "/data/file-50");
+    let shared = world.share(source, "/data/file-50", Access::Ticket);
     let remove = UserCommand::Remove { content: shared.content_id, delete_files: false };
     world.hosts[source].store.remove_failure = Some(Failure::passing("no space left"));
     assert!(matches!(world.reply(source, remove.clone()), UserReply::Failed(_)));

@@ -2,6 +2,7 @@
 //!
 //! It carries out commands as the real drivers do, only exactly: what a test sees follows from its numbers.
 
+mod person;
 mod store;
 
 use std::cmp::Reverse;
@@ -10,15 +11,17 @@ use std::time::Duration;
 
 use mesh_core::{BrainConfig, Node};
 use mesh_proto::bulk::SpanRequest;
+use mesh_proto::extensions::Extensions;
 use mesh_proto::limits::CONTROL_OUTBOX_FRAMES_MAX;
 use mesh_proto::message::Message;
 use mesh_proto::payload::SinkError;
 use mesh_proto::port::net::{DiscoveredBy, FetchOutcome, LinkClass, ServeId, ServeState};
 use mesh_proto::port::user::{UserCommand, UserReply};
 use mesh_proto::port::{Event, Input, KeyRole, KeysCommand, KeysInput, NetCommand, NetInput, Output, UserRequestId};
-use mesh_proto::record::{Record, Signed};
-use mesh_proto::{CommandId, ConnectionId, Machine, NodeId, Timestamp, UnixMs};
+use mesh_proto::record::{Access, CatalogueEntry, ContentKind, Record, Signed, Subject};
+use mesh_proto::{CommandId, ConnectionId, ContentId, Machine, NodeId, Timestamp, UnixMs};
 
+pub use person::get_command;
 pub use store::Store;
 
 /// More messages at once would soon fill the queue of a real connection, which closes it.
@@ -283,18 +286,6 @@ impl World {
         self.run_until(Duration::from_secs(seconds), |_| false);
     }
 
-    /// The value of a host's counter that has this label, if it is shown.
-    pub fn counter(&mut self, host: usize, label: &str) -> Option<u64> {
-        let UserReply::Status(status) = self.reply(host, UserCommand::Status) else { panic!("a status") };
-        let has = |labels: &[(String, String)]| labels.iter().any(|(_, value)| value == label);
-        status.counters.iter().find(|counter| has(&counter.labels)).map(|counter| counter.value)
-    }
-
-    /// The same, of a counter that must be shown.
-    pub fn counted(&mut self, host: usize, label: &str) -> u64 {
-        self.counter(host, label).unwrap_or_else(|| panic!("{label} is not shown"))
-    }
-
     fn happen(&mut self, happening: Happening) {
         let (host, input) = match happening {
             Happening::Input(host, input) => (host, *input),
@@ -538,6 +529,24 @@ impl World {
     pub fn seen<T>(&self, host: usize, pick: impl Fn(&Event) -> Option<T>) -> Vec<T> {
         self.hosts[host].events.iter().filter_map(pick).collect()
     }
+}
+
+/// A catalogue entry that says little.
+pub fn entry(content: ContentId, version: u64, withdrawn: bool, name: &str) -> Record {
+    Record::Catalogue(CatalogueEntry {
+        subject: Subject::Content(content),
+        version,
+        withdrawn,
+        name: name.to_owned(),
+        size_bytes: 1,
+        kind: ContentKind::File,
+        tags: Vec::new(),
+        access: Access::Public,
+        priority: 0,
+        replicas_wanted: 0,
+        expires: UnixMs(0),
+        extensions: Extensions::default(),
+    })
 }
 
 /// Signatures of the world: a tag over signer and bytes. Good enough where nobody forges on purpose.
