@@ -15,8 +15,9 @@
 //! | `source`, `sink` | the payload's way out and in; both verify every chunk |
 //! | `receive`, `pieces`, `finish` | a reception's begin, what comes besides chunks, its end |
 //! | `checkpoint`, `pace` | what is kept between, and when |
-//! | `verify`, `copy`, `remove` | checking again; a second copy elsewhere; deleting only what is ours |
-//! | `work` | carrying out commands |
+//! | `look`, `verify` | looking whether files are as they were; reading them again |
+//! | `copy`, `remove` | a second copy elsewhere; deleting only what is ours |
+//! | `work`, `keyed` | carrying out commands; those about one content in order |
 //!
 //! Invariants: no byte leaves or becomes visible unverified; what was answered as done survives a power cut; a partial
 //! file never stands under its final name.

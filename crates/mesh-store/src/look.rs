@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use mesh_chunk::{EntryKind, Listing};
+use mesh_chunk::{EntryKind, Listing, TreeEntry};
 use mesh_proto::ContentId;
 use mesh_proto::port::store::Look;
 
@@ -50,7 +50,7 @@ pub fn at(store: &Engine, content: &Content) -> Look {
 
 /// The first entry of a listing that does not lie below `folder` as it should. What lies there besides does not matter.
 fn differs<'a>(disk: &dyn Disk, folder: &Path, listing: &'a Listing) -> Option<&'a str> {
-    let is_same = |entry: &mesh_chunk::TreeEntry| {
+    let is_same = |entry: &TreeEntry| {
         let place = folder.join(&entry.path);
         let Ok(metadata) = disk.symlink_metadata(&place) else { return false };
         match &entry.kind {

@@ -1,17 +1,19 @@
 //! Forgetting a content, and deleting its files if asked: only ours, and only what is still as it came.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
-use mesh_chunk::{EntryKind, Listing, TreeEntry};
+use mesh_chunk::Listing;
 use mesh_proto::ContentId;
 use mesh_proto::port::Failure;
+use mesh_proto::port::store::Look;
 
-use crate::content::{Content, Record, partial_path};
-use crate::disk::{Disk, Identity, Kind};
+use crate::content::{Content, partial_path};
+use crate::disk::{Disk, Kind};
 use crate::engine::Engine;
 use crate::finish::give_name;
+use crate::look;
 use crate::space::Space;
 
 /// Forgets a content. Its files go first, so that on a full disk there is room for the note; what can't be deleted, or is
@@ -29,7 +31,7 @@ pub fn remove(store: &Engine, id: ContentId, delete_files: bool) -> Result<(), F
         (true, true) if store.is_from_stdin(path) => delete(disk, path)?,
         (true, true) => {}
         (true, false) if !delete_files || disk.symlink_metadata(path).is_err() => {}
-        (true, false) if is_as_it_came(store, &content, &record) => delete(disk, path)?,
+        (true, false) if is_as_it_came(store, &content, path) => delete(disk, path)?,
         (true, false) => {
             let why = "is no longer what was received; to forget it, leave its files where they are";
             return Err(Failure::lasting(format!("{} {why}", path.display())));
@@ -58,43 +60,29 @@ fn delete(disk: &dyn Disk, doomed: &Path) -> Result<(), Failure> {
     deleted.map_err(|error| Failure::lasting(format!("can't delete {}: {error}", doomed.display())))
 }
 
-/// Whether a person has put nothing of theirs there.
-fn is_as_it_came(store: &Engine, content: &Content, record: &Record) -> bool {
-    let path = Path::new(&record.stored.path);
-    if let Some(identity) = record.identity {
-        return store.disk.metadata(path).is_ok_and(|metadata| Identity::of(&metadata) == identity);
+/// Whether what lies there is what came, and a person has put nothing of theirs into it.
+fn is_as_it_came(store: &Engine, content: &Content, path: &Path) -> bool {
+    if look::at(store, content) != Look::Same {
+        return false;
     }
-    let opened = content.open(&store.disk, &store.manifests);
-    match opened.map(|opened| opened.space) {
-        Ok(Space::Tree(tree)) => holds_only(&*store.disk, path, &tree.listing).unwrap_or(false),
-        _ => false,
+    match content.open(&store.disk, &store.manifests).map(|opened| opened.space) {
+        Ok(Space::Tree(tree)) => holds_nothing_else(&*store.disk, path, &tree.listing).unwrap_or(false),
+        Ok(Space::File { .. }) => true,
+        Err(_) => false,
     }
 }
 
-/// Whether all that lies below `folder` is what the listing says.
-fn holds_only(disk: &dyn Disk, folder: &Path, listing: &Listing) -> io::Result<bool> {
-    let listed: BTreeMap<&str, &TreeEntry> =
-        listing.entries().iter().map(|entry| (entry.path.as_str(), entry)).collect();
+/// Whether the listing names all that lies below `folder`.
+fn holds_nothing_else(disk: &dyn Disk, folder: &Path, listing: &Listing) -> io::Result<bool> {
+    let listed: BTreeSet<&str> = listing.entries().iter().map(|entry| entry.path.as_str()).collect();
     let mut open = vec![String::new()];
     while let Some(prefix) = open.pop() {
         for name in disk.list(&folder.join(&prefix))? {
             let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
-            let metadata = disk.symlink_metadata(&folder.join(&path))?;
-            let same =
-                match (listed.get(path.as_str()).map(|entry| (&entry.kind, entry.modified_unix_ms)), metadata.kind) {
-                    (Some((EntryKind::Directory { .. }, _)), Kind::Folder) => true,
-                    (Some((EntryKind::Symlink { target }, _)), Kind::Link) => {
-                        disk.read_link(&folder.join(&path))? == *target
-                    }
-                    (Some((EntryKind::File { size_bytes, .. }, modified_ms)), Kind::File) => {
-                        metadata.size_bytes == *size_bytes && metadata.modified_ms() == modified_ms
-                    }
-                    _ => false,
-                };
-            if !same {
+            if !listed.contains(path.as_str()) {
                 return Ok(false);
             }
-            if metadata.kind == Kind::Folder {
+            if disk.symlink_metadata(&folder.join(&path))?.kind == Kind::Folder {
                 open.push(path);
             }
         }

@@ -14,7 +14,7 @@ use mesh_proto::record::ContentKind;
 use parking_lot::RwLockReadGuard;
 
 use crate::content::Record;
-use crate::cut::{Named, Part, cut};
+use crate::cut::{Named, Part, Unnamed, cut};
 use crate::disk::{Disk, Identity, Kind, Metadata};
 use crate::engine::Engine;
 use crate::index::IndexTable;
@@ -39,12 +39,12 @@ struct Seen {
 impl Seen {
     fn at(disk: &dyn Disk, path: &Path) -> Result<Self, Failure> {
         let metadata = disk.metadata(path).map_err(|error| cannot(path, &error))?;
-        let mut look = Self { metadata, entries: Vec::new(), hasher: blake3::Hasher::new(), changed_ns: i64::MIN };
-        look.see("", &metadata);
+        let mut seen = Self { metadata, entries: Vec::new(), hasher: blake3::Hasher::new(), changed_ns: i64::MIN };
+        seen.see("", &metadata);
         if metadata.kind == Kind::Folder {
-            look.walk(disk, path, "")?;
+            seen.walk(disk, path, "")?;
         }
-        Ok(look)
+        Ok(seen)
     }
 
     fn see(&mut self, name: &str, metadata: &Metadata) {
@@ -107,17 +107,17 @@ pub fn share(store: &Engine, path: &Path, on_progress: OnProgress<'_>) -> Result
     if store.is_own(path) {
         return Err(Failure::lasting(format!("{} belongs to the node itself and can't be shared", path.display())));
     }
-    let look = Seen::at(&*store.disk, path)?;
-    if let Some(record) = known(store, path, &look) {
+    let seen = Seen::at(&*store.disk, path)?;
+    if let Some(record) = known(store, path, &seen) {
         return enter(store, record);
     }
-    let Cut { record, begun_ns, _naming } = match look.metadata.kind {
-        Kind::File => share_file(store, path, &look, on_progress)?,
-        Kind::Folder => share_tree(store, path, &look, on_progress)?,
+    let Cut { record, begun_ns, _naming } = match seen.metadata.kind {
+        Kind::File => share_file(store, path, &seen, on_progress)?,
+        Kind::Folder => share_tree(store, path, &seen, on_progress)?,
         _ => return Err(Failure::lasting(format!("{} is neither a file nor a folder", path.display()))),
     };
-    if look.changed_ns.saturating_add(SETTLED_NS) < begun_ns {
-        let row = [look.fingerprint(), record.stored.content.0].concat();
+    if seen.changed_ns.saturating_add(SETTLED_NS) < begun_ns {
+        let row = [seen.fingerprint(), record.stored.content.0].concat();
         store.index.put(IndexTable::Shares, &key(path), &row);
         store.pace.note(0);
     }
@@ -153,16 +153,16 @@ fn key(path: &Path) -> [u8; 32] {
 }
 
 /// The content `path` was when it last looked like this, if it is still here.
-fn known(store: &Engine, path: &Path, look: &Seen) -> Option<Record> {
+fn known(store: &Engine, path: &Path, seen: &Seen) -> Option<Record> {
     let row = store.index.get(IndexTable::Shares, &key(path))?;
     let (fingerprint, content) = row.split_first_chunk::<32>()?;
     let content = store.content(ContentId(content.try_into().ok()?))?;
     let mut stored = content.record.read().stored.clone();
-    if *fingerprint != look.fingerprint() || !stored.complete || content.reception.read().is_some() {
+    if *fingerprint != seen.fingerprint() || !stored.complete || content.reception.read().is_some() {
         return None;
     }
     (stored.path, stored.in_place) = (path.to_string_lossy().into_owned(), true);
-    let identity = (stored.kind == ContentKind::File).then(|| Identity::of(&look.metadata));
+    let identity = (stored.kind == ContentKind::File).then(|| Identity::of(&seen.metadata));
     Some(Record { stored, identity, repairing: false })
 }
 
@@ -184,21 +184,33 @@ fn unchanged(store: &Engine, path: &Path, before: &Seen) -> Result<(), Failure> 
     }
 }
 
+/// Reads what is to be shared and cuts it. What changed meanwhile is refused.
+fn read<'a>(
+    store: &'a Engine,
+    path: &Path,
+    seen: &Seen,
+    (parts, cutter, total_bytes): (Vec<Part>, Cutter, u64),
+    on_progress: OnProgress<'_>,
+) -> Result<Unnamed<'a>, Failure> {
+    let read = cut(store, parts, cutter, &mut |done| on_progress(done, total_bytes));
+    let read = read.map_err(|error| cannot(path, &error))?;
+    unchanged(store, path, seen)?;
+    Ok(read)
+}
+
 fn share_file<'a>(
     store: &'a Engine,
     path: &Path,
-    look: &Seen,
+    seen: &Seen,
     on_progress: OnProgress<'_>,
 ) -> Result<Cut<'a>, Failure> {
-    let total_bytes = look.metadata.size_bytes;
+    let total_bytes = seen.metadata.size_bytes;
     let cutter = Cutter::new(ChunkParameters::for_size(total_bytes));
     let parts = vec![Part::Path(path.to_owned())];
-    let read = cut(store, parts, cutter, &mut |done| on_progress(done, total_bytes));
-    let read = read.map_err(|error| cannot(path, &error))?;
-    unchanged(store, path, look)?;
+    let read = read(store, path, seen, (parts, cutter, total_bytes), on_progress)?;
     let (begun_ns, _naming) = (read.begun_ns, store.naming.read());
     let named = read.keep(RootKind::File).map_err(|error| cannot_keep(store, &error))?;
-    let identity = Some(Identity::of(&look.metadata));
+    let identity = Some(Identity::of(&seen.metadata));
     let record = Record { stored: stored(&named, ContentKind::File, path), identity, repairing: false };
     Ok(Cut { record, begun_ns, _naming })
 }
@@ -206,11 +218,11 @@ fn share_file<'a>(
 fn share_tree<'a>(
     store: &'a Engine,
     path: &Path,
-    look: &Seen,
+    seen: &Seen,
     on_progress: OnProgress<'_>,
 ) -> Result<Cut<'a>, Failure> {
     let refused = |why: String| Failure::lasting(format!("{}: {why}", path.display()));
-    let listing = Listing::new(look.entries.clone()).map_err(|error| refused(error.to_string()))?;
+    let listing = Listing::new(seen.entries.clone()).map_err(|error| refused(error.to_string()))?;
     let bytes = listing.encode().map_err(|error| refused(error.to_string()))?;
     let map = TreeMap::new(&listing, bytes.len() as u64);
     let total_bytes = map.total_bytes();
@@ -218,9 +230,7 @@ fn share_tree<'a>(
     let files = listing.entries().iter().filter(|entry| matches!(entry.kind, EntryKind::File { .. }));
     let mut parts = vec![Part::Bytes(bytes.clone())];
     parts.extend(files.map(|entry| Part::Path(path.join(PathBuf::from(&entry.path)))));
-    let read = cut(store, parts, cutter, &mut |done| on_progress(done, total_bytes));
-    let read = read.map_err(|error| cannot(path, &error))?;
-    unchanged(store, path, look)?;
+    let read = read(store, path, seen, (parts, cutter, total_bytes), on_progress)?;
     let (begun_ns, _naming) = (read.begun_ns, store.naming.read());
     let kind = RootKind::Tree { listing_bytes: bytes.len() as u64 };
     let named = read.keep(kind).map_err(|error| cannot_keep(store, &error))?;
