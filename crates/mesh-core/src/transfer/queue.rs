@@ -29,16 +29,15 @@ impl Transfers {
     pub fn run(&mut self, ctx: &mut Context, around: &mut Around<'_>) {
         self.runs += 1;
         let (working, waiting) = self.turns(ctx, around.peers);
-        for content in waiting {
-            self.find_holders(ctx, content, around);
-            self.look_wider(ctx, content, around);
-            self.tell(ctx, content);
+        for content in waiting.iter().chain(&working) {
+            self.find_holders(ctx, *content, around);
+            self.look_wider(ctx, *content, around);
         }
-        for content in working {
-            self.find_holders(ctx, content, around);
-            self.look_wider(ctx, content, around);
-            self.step(ctx, content, around);
-            self.tell(ctx, content);
+        for content in &working {
+            self.step(ctx, *content, around);
+        }
+        for content in waiting.iter().chain(&working) {
+            self.tell(ctx, *content);
         }
     }
 
