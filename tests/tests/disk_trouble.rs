@@ -148,15 +148,21 @@ fn permission_lost_midway_pauses_a_transfer_which_goes_on_when_it_is_back() {
     trouble.assert_whole();
 }
 
-#[test]
-fn a_disk_found_read_only_after_a_restart_pauses_a_transfer_which_goes_on_later() {
-    let Some(mut trouble) = Trouble::new(Place::Here, 8 * MIB, 64) else { return };
+/// A getter that comes back to find that its disk can't be written to any more, amid a transfer.
+fn found_read_only() -> Option<Trouble> {
+    let mut trouble = Trouble::new(Place::Here, 8 * MIB, 64)?;
     let mut fetch = trouble.get();
     let _ = fetch.wait_for_bytes(MIB, LIMIT);
     trouble.scene.getter.stop();
     let _ = fetch.wait(LIMIT);
     trouble.disk.set_read_only(true);
     trouble.scene.getter.up();
+    Some(trouble)
+}
+
+#[test]
+fn a_disk_found_read_only_after_a_restart_pauses_a_transfer_which_goes_on_later() {
+    let Some(trouble) = found_read_only() else { return };
     let mut again = trouble.get();
     let _ = wait_for_why(&mut again, "ead-only");
     trouble.disk.set_read_only(false);
@@ -166,13 +172,7 @@ fn a_disk_found_read_only_after_a_restart_pauses_a_transfer_which_goes_on_later(
 
 #[test]
 fn a_disk_found_read_only_after_a_restart_is_said_and_the_same_get_goes_on() {
-    let Some(mut trouble) = Trouble::new(Place::Here, 8 * MIB, 64) else { return };
-    let mut fetch = trouble.get();
-    let _ = fetch.wait_for_bytes(MIB, LIMIT);
-    trouble.scene.getter.stop();
-    let _ = fetch.wait(LIMIT);
-    trouble.disk.set_read_only(true);
-    trouble.scene.getter.up();
+    let Some(trouble) = found_read_only() else { return };
     wait::until("the cause to be shown", LIMIT, || {
         let status = trouble.scene.getter.status();
         json::find(&status, "waiting_for")?.as_str()?.contains("ead-only").then_some(())

@@ -10,7 +10,8 @@ use mesh_proto::port::user::{ErrorKind, UserCommand, UserReply};
 use mesh_proto::port::view::{GetReport, ShareView};
 use mesh_proto::port::{Event, Failure};
 use mesh_proto::record::Access;
-use world::{World, get_command};
+use world::World;
+use world::person::get_command;
 
 const MBIT: u64 = 125_000;
 

@@ -151,6 +151,17 @@ async fn stopping_disconnects() {
     a.wait_for("end", |input| matches!(input, NetInput::Disconnected { .. }).then_some(())).await;
 }
 
+/// Who provides the first content, as a node is told that asks the wider lookup.
+async fn providers(node: &TestNode) -> Vec<NodeId> {
+    let command = node.new_command();
+    node.command(NetCommand::FindProviders { command, key: content(1).discovery_key() });
+    node.wait_for("providers", |input| match input {
+        NetInput::ProvidersFound { command: of, nodes } if *of == command => Some(nodes.clone()),
+        _ => None,
+    })
+    .await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_wider_lookup_finds_who_provides() {
     let config = NetConfig { kademlia: true, ..loopback() };
@@ -161,15 +172,7 @@ async fn the_wider_lookup_finds_who_provides() {
     b.wait_for("place in the table", |input| matches!(input, NetInput::Discovered { .. }).then_some(())).await;
     b.command(NetCommand::Provide { keys: vec![content(1).discovery_key()] });
     loop {
-        let command = a.new_command();
-        a.command(NetCommand::FindProviders { command, key: content(1).discovery_key() });
-        let nodes = a
-            .wait_for("providers", |input| match input {
-                NetInput::ProvidersFound { command: of, nodes } if *of == command => Some(nodes.clone()),
-                _ => None,
-            })
-            .await;
-        if nodes == vec![b.id] {
+        if providers(&a).await == [b.id] {
             break;
         }
     }
@@ -187,15 +190,7 @@ async fn a_provider_is_found_with_its_address_through_a_third_node() {
     }
     c.command(NetCommand::Provide { keys: vec![content(1).discovery_key()] });
     loop {
-        let command = a.new_command();
-        a.command(NetCommand::FindProviders { command, key: content(1).discovery_key() });
-        let nodes = a
-            .wait_for("providers", |input| match input {
-                NetInput::ProvidersFound { command: of, nodes } if *of == command => Some(nodes.clone()),
-                _ => None,
-            })
-            .await;
-        if nodes == vec![c.id] {
+        if providers(&a).await == [c.id] {
             let said = a.take(|input| match input {
                 NetInput::Discovered { node, addresses, .. } if *node == c.id => Some(addresses.contains(&address)),
                 _ => None,

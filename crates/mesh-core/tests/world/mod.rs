@@ -2,7 +2,7 @@
 //!
 //! It carries out commands as the real drivers do, only exactly: what a test sees follows from its numbers.
 
-mod person;
+pub mod person;
 mod store;
 
 use std::cmp::Reverse;
@@ -21,7 +21,6 @@ use mesh_proto::port::{Event, Input, KeyRole, KeysCommand, KeysInput, NetCommand
 use mesh_proto::record::{Access, CatalogueEntry, ContentKind, Record, Signed, Subject};
 use mesh_proto::{CommandId, ConnectionId, ContentId, Machine, NodeId, Timestamp, UnixMs};
 
-pub use person::get_command;
 pub use store::Store;
 
 /// More messages at once would soon fill the queue of a real connection, which closes it.
