@@ -50,14 +50,15 @@ fn give_back(disk: &dyn Disk, partial: &Path, path: &Path) -> Result<(), Failure
     }
 }
 
-/// Deletes a file or folder, if it is there.
+/// Deletes a file or folder, if it is there, for good: after a power cut it must not be back with nobody to know of it.
 fn delete(disk: &dyn Disk, doomed: &Path) -> Result<(), Failure> {
     let deleted = match disk.symlink_metadata(doomed) {
         Ok(metadata) if metadata.kind == Kind::Folder => disk.remove_folder(doomed),
         Ok(_) => disk.remove_file(doomed),
         Err(_) => return Ok(()),
     };
-    deleted.map_err(|error| Failure::lasting(format!("can't delete {}: {error}", doomed.display())))
+    let synced = deleted.and_then(|()| doomed.parent().map_or(Ok(()), |folder| disk.sync_folder(folder)));
+    synced.map_err(|error| Failure::lasting(format!("can't delete {}: {error}", doomed.display())))
 }
 
 /// Whether what lies there is what came, and a person has put nothing of theirs into it.

@@ -4,7 +4,7 @@
 
 mod kit;
 
-use kit::{Bench, World, copy_all, copy_chunk, copy_pages, noise, one};
+use kit::{Bench, Two, World, copy_all, copy_chunk, copy_pages, noise, one};
 use mesh_proto::ChunkSet;
 use mesh_proto::port::Failure;
 use mesh_proto::port::store::StoredContent;
@@ -171,4 +171,24 @@ fn a_manifest_of_several_pages_survives_a_power_cut() {
     let stored = source.share(&world.write("file", &noise(28 << 20, 7))).expect("shares");
     assert!(stored.chunk_count > 256, "{} chunks have no pages of their own", stored.chunk_count);
     cut_everywhere(&source, &stored, 23);
+}
+
+#[test]
+fn what_was_deleted_does_not_come_back() {
+    let world = World::all_in_memory();
+    let two = Two::new(&world);
+    let stored = two.shared(&noise(300_000, 8));
+    for seed in 0..SEEDS {
+        let disk = FaultyDisk::default();
+        let world = World::on(&disk);
+        let store = world.open("b");
+        let root = two.source.root(stored.content);
+        let received = store.receive(stored.content, root, &world.path("copy")).expect("begins");
+        copy_all(&two.source, &store, &stored, &received.have);
+        store.finish(stored.content).expect("finishes");
+        store.remove(stored.content, true).expect("removes");
+        drop(store);
+        disk.power_cut(seed);
+        assert!(!world.exists("copy"), "seed {seed}: nobody would know whose it is");
+    }
 }
