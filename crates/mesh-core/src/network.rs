@@ -277,8 +277,8 @@ impl Node {
         let Some(transfer) = self.transfers.find(content) else { return };
         for (node, source) in &transfer.sources {
             let rate = source.rate_bytes_per_s();
-            if let Some(peer) = self.peers.peer_mut(*node).filter(|_| rate > 0) {
-                peer.goodput_bytes_per_s = Some(rate);
+            if rate > 0 {
+                self.peers.on_goodput(*node, rate);
             }
         }
     }

@@ -219,7 +219,7 @@ impl Node {
         self.refuse_strangers();
         self.tell_interested();
         if self.config.kademlia {
-            let heard = self.peers.connected().next().is_some();
+            let heard = self.peers.connected().len() > 0;
             self.announcements.run(&mut self.ctx, &self.contents, heard);
         }
         self.serving.run(&mut self.ctx);
@@ -251,17 +251,13 @@ impl Node {
             let class = self.class_of(node);
             crate::count::received(&mut self.counters, class, bytes);
             self.unsaved.dirty = true;
-            if let Some(peer) = self.peers.peer_mut(node) {
-                peer.received_bytes += bytes;
-            }
+            self.peers.on_received(node, bytes);
         }
         for (node, bytes) in receipted {
             let class = self.class_of(node);
             crate::count::sent(&mut self.counters, class, bytes);
             self.unsaved.dirty = true;
-            if let Some(peer) = self.peers.peer_mut(node) {
-                peer.sent_bytes += bytes;
-            }
+            self.peers.on_sent(node, bytes);
         }
         self.unsaved.dirty |= crate::count::events(&mut self.counters, &mut self.ctx);
     }
@@ -301,7 +297,7 @@ impl Machine for Node {
             return None;
         }
         [
-            self.peers.deadline(&self.ctx),
+            self.peers.deadline(),
             self.records.deadline(),
             self.transfers.deadline(&self.ctx),
             self.serving.deadline(),

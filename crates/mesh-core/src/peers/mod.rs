@@ -6,8 +6,10 @@
 
 mod peer;
 mod remember;
+mod seeds;
+mod table;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mesh_proto::address::{bare, node_of};
@@ -17,6 +19,8 @@ use mesh_proto::{CommandId, ConnectionId, NodeId, Timestamp, WakeReason};
 
 use crate::Context;
 pub use peer::{Connection, Peer};
+use seeds::Seeds;
+use table::Table;
 
 /// Connections the node opens by itself to keep in touch; needed peers and those who dial us come on top.
 const CONNECTIONS_WANTED: usize = 24;
@@ -37,26 +41,12 @@ const SETTLED: Duration = Duration::from_secs(15);
 /// How often a peer is dialled that only may be of use.
 const TRIES: u32 = 3;
 
-/// A static address whose node is not known yet.
-#[derive(Debug, Clone)]
-struct SeedAddress {
-    address: String,
-    node: Option<NodeId>,
-    dialling: bool,
-    failures: u32,
-    not_before: Timestamp,
-}
-
-/// The table of peers. See the module.
+/// The peers. See the module.
 #[derive(Debug, Default)]
 pub struct Peers {
-    peers: BTreeMap<NodeId, Peer>,
-    seeds: Vec<SeedAddress>,
-    dials: BTreeMap<CommandId, Option<NodeId>>,
-    seed_dials: BTreeMap<CommandId, usize>,
-    /// Static addresses that name their node.
-    named_seeds: Vec<(NodeId, String)>,
-    remembered: BTreeSet<NodeId>,
+    table: Table,
+    seeds: Seeds,
+    dials: BTreeMap<CommandId, NodeId>,
 }
 
 impl Peers {
@@ -66,274 +56,235 @@ impl Peers {
         let mut peers = Self::default();
         for address in seeds {
             peers.add_seed(address);
-            peers.named_seeds.extend(node_of(address).map(|node| (node, address.clone())));
+            peers.seeds.name(address);
         }
         peers
     }
 
     /// Notes that a node may be reachable at these addresses.
     pub fn learn(&mut self, node: NodeId, addresses: &[String], found_by: &'static str) {
-        if !self.peers.contains_key(&node) && self.peers.len() >= NODES_KNOWN_MAX {
+        if self.table.find(node).is_none() && self.table.len() >= NODES_KNOWN_MAX {
             return;
         }
-        let peer = self.peers.entry(node).or_default();
-        if peer.found_by.is_empty() {
-            peer.found_by = found_by;
-        }
-        for address in addresses {
-            let address = bare(address);
-            if !peer.addresses.iter().any(|known| known == address) {
-                peer.addresses.push(address.to_owned());
-                // News of an address is a reason to try at once, whatever failed before.
-                peer.not_before = Timestamp::ZERO;
+        self.table.add(node);
+        self.table.change(node, |peer| {
+            if peer.found_by.is_empty() {
+                peer.found_by = found_by;
             }
-        }
-        let excess = peer.addresses.len().saturating_sub(ADDRESSES_PER_NODE_MAX);
-        peer.addresses.drain(..excess);
+            for address in addresses {
+                let address = bare(address);
+                if !peer.addresses.iter().any(|known| known == address) {
+                    peer.addresses.push(address.to_owned());
+                    // News of an address is a reason to try at once, whatever failed before.
+                    peer.not_before = Timestamp::ZERO;
+                }
+            }
+            let excess = peer.addresses.len().saturating_sub(ADDRESSES_PER_NODE_MAX);
+            peer.addresses.drain(..excess);
+        });
     }
 
     /// Puts off dialling a newly found node a little if it is the one to dial first.
     pub fn be_polite(&mut self, ctx: &Context, node: NodeId) {
-        if let Some(peer) = self.peers.get_mut(&node)
-            && ctx.node > node
-            && !peer.is_needed(ctx.now)
-            && peer.connections.is_empty()
-        {
-            peer.not_before = peer.not_before.max(ctx.now.after(POLITENESS));
+        let may_wait = |peer: &Peer| !peer.is_needed(ctx.now) && peer.connections.is_empty();
+        if ctx.node > node && self.table.find(node).is_some_and(may_wait) {
+            let until = ctx.now.after(POLITENESS);
+            self.table.change(node, |peer| peer.not_before = peer.not_before.max(until));
         }
     }
 
     /// A transfer needs this peer: for a while it is dialled whatever the number of connections.
     pub fn need(&mut self, ctx: &Context, node: NodeId) {
-        if let Some(peer) = self.peers.get_mut(&node) {
-            if !peer.is_needed(ctx.now) {
-                peer.not_before = Timestamp::ZERO;
-            }
-            peer.needed_until = ctx.now.after(NEED);
+        let until = ctx.now.after(NEED);
+        // Transfers say it at each step: half the time is time enough to say it again.
+        if self.table.find(node).is_some_and(|peer| until.since(peer.needed_until) > NEED / 2) {
+            self.table.change(node, |peer| {
+                if !peer.is_needed(ctx.now) {
+                    peer.not_before = Timestamp::ZERO;
+                }
+                peer.needed_until = until;
+            });
         }
     }
 
     /// Whether a person named this peer or a transfer needs it.
     #[must_use]
     pub fn is_needed(&self, now: Timestamp, node: NodeId) -> bool {
-        self.peers.get(&node).is_some_and(|peer| peer.seed || peer.is_needed(now))
+        self.table.find(node).is_some_and(|peer| peer.seed || peer.is_needed(now))
     }
 
     /// This peer may be of use: it is dialled soon, a few times at most.
     pub fn try_soon(&mut self, node: NodeId) {
-        if let Some(peer) = self.peers.get_mut(&node).filter(|peer| peer.is_dialable()) {
-            peer.tries = TRIES;
-            peer.not_before = Timestamp::ZERO;
+        if self.table.find(node).is_some_and(Peer::is_dialable) {
+            self.table.change(node, |peer| (peer.tries, peer.not_before) = (TRIES, Timestamp::ZERO));
         }
     }
 
     /// Adds a static address. If it names its node, that node is dialled like any needed peer; else whoever answers.
     pub fn add_seed(&mut self, address: &str) {
-        if let Some(node) = node_of(address) {
-            self.learn(node, &[address.to_owned()], "seed");
-            if let Some(peer) = self.peers.get_mut(&node).filter(|peer| !peer.named) {
-                (peer.named, peer.not_before) = (true, Timestamp::ZERO);
-            }
-        } else if !self.seeds.iter().any(|seed| seed.address == address) {
-            let address = address.to_owned();
-            self.seeds.push(SeedAddress {
-                address,
-                node: None,
-                dialling: false,
-                failures: 0,
-                not_before: Timestamp::ZERO,
-            });
+        let Some(node) = node_of(address) else { return self.seeds.add(address) };
+        self.learn(node, &[address.to_owned()], "seed");
+        if self.table.find(node).is_some_and(|peer| !peer.named) {
+            self.table.change(node, |peer| (peer.named, peer.not_before) = (true, Timestamp::ZERO));
         }
     }
 
     /// A connection stands. Returns whether it is the first with this peer.
     pub fn on_connected(&mut self, ctx: &mut Context, node: NodeId, connection: Connection) -> bool {
-        let (address, dialled) = (connection.address.clone(), connection.dialled);
-        let peer = self.peers.entry(node).or_default();
-        peer.connections.push(connection);
-        peer.tries = 0;
-        if peer.found_by.is_empty() {
-            peer.found_by = "it dialled";
-        }
+        let dialled = connection.dialled;
+        self.table.add(node);
+        let first = self.table.change(node, |peer| {
+            if dialled {
+                peer.addresses.retain(|known| *known != connection.address);
+                peer.addresses.insert(0, connection.address.clone());
+                peer.addresses.truncate(ADDRESSES_PER_NODE_MAX);
+            }
+            peer.connections.push(connection);
+            peer.tries = 0;
+            if peer.found_by.is_empty() {
+                peer.found_by = "it dialled";
+            }
+            peer.connections.len() == 1
+        });
+        self.seeds.recheck();
         if dialled {
-            peer.addresses.retain(|known| known != &address);
-            peer.addresses.insert(0, address);
-            peer.addresses.truncate(ADDRESSES_PER_NODE_MAX);
             self.remember(ctx, node);
         }
-        self.peers.get(&node).is_some_and(|peer| peer.connections.len() == 1)
+        first == Some(true)
     }
 
     /// A connection ended. Returns whether it was the last with this peer.
     pub fn on_disconnected(&mut self, ctx: &Context, node: NodeId, connection: ConnectionId) -> bool {
-        let Some(peer) = self.peers.get_mut(&node) else { return false };
-        let ended = peer.connections.iter().find(|standing| standing.id == connection);
-        // Who closes us out again and again is not to be dialled every second.
-        let settled = ended.is_some_and(|ended| ctx.now.since(ended.since) >= SETTLED);
-        let failures = |before: u32| if settled { 0 } else { before + 1 };
-        peer.connections.retain(|standing| standing.id != connection);
-        peer.failures = failures(peer.failures);
-        peer.not_before = ctx.now.after(backoff(peer.failures, peer.backoff_max(ctx.now)));
-        let gone = peer.connections.is_empty();
+        let ended = self.table.change(node, |peer| {
+            let ended = peer.connections.iter().find(|standing| standing.id == connection);
+            // Who closes us out again and again is not to be dialled every second.
+            let settled = ended.is_some_and(|ended| ctx.now.since(ended.since) >= SETTLED);
+            peer.connections.retain(|standing| standing.id != connection);
+            peer.failures = if settled { 0 } else { peer.failures + 1 };
+            peer.not_before = ctx.now.after(backoff(peer.failures, peer.backoff_max(ctx.now)));
+            (peer.connections.is_empty(), settled)
+        });
+        let Some((gone, settled)) = ended else { return false };
         if gone {
-            for seed in self.seeds.iter_mut().filter(|seed| seed.node == Some(node)) {
-                seed.failures = failures(seed.failures);
-                seed.not_before = ctx.now.after(backoff(seed.failures, SEED_BACKOFF_MAX));
-            }
+            self.seeds.on_gone(ctx.now, node, settled);
         }
         gone
     }
 
     /// A dial was answered. Returns whether it was one of ours.
     pub fn on_dialled(&mut self, ctx: &Context, command: CommandId, result: &Result<NodeId, Failure>) -> bool {
-        if let Some(index) = self.seed_dials.remove(&command) {
-            let seed = &mut self.seeds[index];
-            seed.dialling = false;
-            match result {
-                Ok(node) => {
-                    seed.node = Some(*node);
-                    if let Some(peer) = self.peers.get_mut(node) {
-                        peer.seed = true;
-                        peer.found_by = "seed";
-                    }
-                }
-                Err(_) => {
-                    seed.failures += 1;
-                    seed.not_before = ctx.now.after(backoff(seed.failures, SEED_BACKOFF_MAX));
-                }
+        if self.seeds.on_dialled(ctx.now, command, result) {
+            if let Ok(node) = result {
+                self.table.change(*node, |peer| (peer.seed, peer.found_by) = (true, "seed"));
             }
             return true;
         }
         let Some(node) = self.dials.remove(&command) else { return false };
-        if let Some(peer) = node.and_then(|node| self.peers.get_mut(&node)) {
+        self.table.change(node, |peer| {
             peer.dialling = false;
             if result.is_err() {
                 peer.failures += 1;
-                let longest = peer.backoff_max(ctx.now);
-                peer.not_before = ctx.now.after(backoff(peer.failures, longest));
+                peer.not_before = ctx.now.after(backoff(peer.failures, peer.backoff_max(ctx.now)));
             }
-        }
+        });
         true
     }
 
     /// A round trip was measured.
     pub fn on_rtt(&mut self, node: NodeId, rtt_us: u64) {
-        if let Some(peer) = self.peers.get_mut(&node) {
-            peer.rtt_us = Some(rtt_us);
-        }
+        self.table.change(node, |peer| peer.rtt_us = Some(rtt_us));
+    }
+
+    /// What a peer gives per second was measured.
+    pub fn on_goodput(&mut self, node: NodeId, bytes_per_s: u64) {
+        self.table.change(node, |peer| peer.goodput_bytes_per_s = Some(bytes_per_s));
+    }
+
+    /// Content bytes came from a peer.
+    pub fn on_received(&mut self, node: NodeId, bytes: u64) {
+        self.table.change(node, |peer| peer.received_bytes += bytes);
+    }
+
+    /// A peer receipted content bytes.
+    pub fn on_sent(&mut self, node: NodeId, bytes: u64) {
+        self.table.change(node, |peer| peer.sent_bytes += bytes);
     }
 
     /// Opens what should be open and is due.
     pub fn run(&mut self, ctx: &mut Context) {
+        self.table.set_own(ctx.node);
+        self.table.end_needs(ctx.now);
         self.dial_seeds(ctx);
         self.choose_anchors(ctx);
-        let mut room = self.room();
-        let due: Vec<NodeId> = self
-            .peers
-            .iter()
-            .filter(|(node, peer)| **node != ctx.node && peer.is_due(ctx.now))
-            .map(|(node, _)| *node)
-            .collect();
-        for node in due {
-            if self.dials.len() >= DIALS_MAX {
-                break;
-            }
-            let Some(peer) = self.peers.get_mut(&node) else { continue };
-            if !peer.is_wanted(ctx.now) && room == 0 {
-                continue;
-            }
-            room = room.saturating_sub(1);
-            peer.dialling = true;
-            peer.tries = peer.tries.saturating_sub(1);
-            let addresses = peer.addresses.clone();
+        while let Some(node) = self.next_due(ctx.now) {
+            let addresses = self.table.change(node, |peer| {
+                peer.dialling = true;
+                peer.tries = peer.tries.saturating_sub(1);
+                peer.addresses.clone()
+            });
             let command = ctx.command_id();
-            self.dials.insert(command, Some(node));
-            ctx.net(NetCommand::Dial { command, node: Some(node), addresses });
+            self.dials.insert(command, node);
+            ctx.net(NetCommand::Dial { command, node: Some(node), addresses: addresses.unwrap_or_default() });
         }
+    }
+
+    /// Who is to be dialled now.
+    fn next_due(&self, now: Timestamp) -> Option<NodeId> {
+        let is_due = |next: &(Timestamp, NodeId)| next.0 <= now && self.dials.len() < DIALS_MAX;
+        let spare = || self.table.next_spare().filter(|_| self.room() > 0);
+        let next = self.table.next_wanted().filter(is_due).or_else(|| spare().filter(is_due));
+        next.map(|(_, node)| node)
     }
 
     /// How many more connections the node should open by itself.
     fn room(&self) -> usize {
-        let dialled = self.peers.values().filter(|peer| peer.connections.iter().any(|standing| standing.dialled));
-        let wanted = CONNECTIONS_WANTED.saturating_sub(self.connected().count());
-        let own = CONNECTIONS_DIALLED_MIN.saturating_sub(dialled.count());
+        let wanted = CONNECTIONS_WANTED.saturating_sub(self.table.connected().len());
+        let own = CONNECTIONS_DIALLED_MIN.saturating_sub(self.table.dialled());
         wanted.max(own).saturating_sub(self.dials.len())
     }
 
     fn dial_seeds(&mut self, ctx: &mut Context) {
-        for (index, seed) in self.seeds.iter_mut().enumerate() {
-            let connected = seed.node.is_some_and(|node| {
-                node == ctx.node || self.peers.get(&node).is_some_and(|peer| !peer.connections.is_empty())
-            });
-            if connected || seed.dialling || seed.not_before > ctx.now {
-                continue;
-            }
-            seed.dialling = true;
-            let command = ctx.command_id();
-            self.seed_dials.insert(command, index);
-            ctx.net(NetCommand::Dial { command, node: None, addresses: vec![seed.address.clone()] });
-        }
+        let Self { table, seeds, .. } = self;
+        let is_connected = |own, node| node == own || is_connected(table, node);
+        let own = ctx.node;
+        seeds.run(ctx, |node| is_connected(own, node));
     }
 
     /// When a dial falls due.
     #[must_use]
-    pub fn deadline(&self, ctx: &Context) -> Option<(Timestamp, WakeReason)> {
-        let has_room = self.room() > 0;
-        let can_dial = self.dials.len() < DIALS_MAX;
-        let peers = self
-            .peers
-            .iter()
-            .filter(|(node, peer)| {
-                can_dial && **node != ctx.node && peer.is_dialable() && (peer.is_wanted(ctx.now) || has_room)
-            })
-            .map(|(_, peer)| peer.not_before);
-        let seeds = self
-            .seeds
-            .iter()
-            .filter(|seed| {
-                let connected = seed.node.is_some_and(|node| {
-                    node == ctx.node || self.peers.get(&node).is_some_and(|peer| !peer.connections.is_empty())
-                });
-                !seed.dialling && !connected
-            })
-            .map(|seed| seed.not_before);
-        peers.chain(seeds).min().map(|at| (at, "dial a peer"))
+    pub fn deadline(&self) -> Option<(Timestamp, WakeReason)> {
+        let spare = self.table.next_spare().filter(|_| self.room() > 0);
+        let peers = self.table.next_wanted().into_iter().chain(spare).map(|(at, _)| at);
+        let peers = peers.filter(|_| self.dials.len() < DIALS_MAX);
+        peers.chain(self.seeds.due()).min().map(|at| (at, "dial a peer"))
     }
 
     /// One peer.
     #[must_use]
     pub fn peer(&self, node: NodeId) -> Option<&Peer> {
-        self.peers.get(&node)
+        self.table.find(node)
     }
 
-    /// One peer, to count on.
-    pub fn peer_mut(&mut self, node: NodeId) -> Option<&mut Peer> {
-        self.peers.get_mut(&node)
-    }
-
-    /// All peers known.
+    /// All peers known: for people only, as it costs the more the more there are.
     pub fn all(&self) -> impl Iterator<Item = (NodeId, &Peer)> {
-        self.peers.iter().map(|(node, peer)| (*node, peer))
+        self.table.all()
     }
 
     /// Peers with a connection.
-    pub fn connected(&self) -> impl Iterator<Item = NodeId> + '_ {
-        self.peers.iter().filter(|(_, peer)| !peer.connections.is_empty()).map(|(node, _)| *node)
+    pub fn connected(&self) -> impl ExactSizeIterator<Item = NodeId> + '_ {
+        self.table.connected()
     }
 
     /// Whether a connection with it stands.
     #[must_use]
     pub fn is_connected(&self, node: NodeId) -> bool {
-        self.peers.get(&node).is_some_and(|peer| !peer.connections.is_empty())
+        is_connected(&self.table, node)
     }
 
     /// Static addresses nobody answers at.
     pub fn silent_seeds(&self) -> impl Iterator<Item = &str> {
-        let unnamed = self.seeds.iter().filter(|seed| seed.node.is_none() && seed.failures > 0);
-        let silent =
-            |node: &NodeId| self.peer(*node).is_some_and(|peer| peer.failures > 0 && peer.connections.is_empty());
-        let named = self.named_seeds.iter().filter(move |(node, _)| silent(node));
-        unnamed.map(|seed| seed.address.as_str()).chain(named.map(|(_, address)| address.as_str()))
+        let is_silent = |peer: &Peer| peer.failures > 0 && peer.connections.is_empty();
+        self.seeds.silent(move |node| self.peer(node).is_some_and(is_silent))
     }
 
     /// Tells of a peer's first or last connection.
@@ -349,6 +300,13 @@ impl Peers {
     }
 }
 
+fn is_connected(table: &Table, node: NodeId) -> bool {
+    table.find(node).is_some_and(|peer| !peer.connections.is_empty())
+}
+
 fn backoff(failures: u32, longest: Duration) -> Duration {
     BACKOFF_MIN.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(longest)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use mesh_proto::port::net::LinkClass;
 use mesh_proto::{ConnectionId, Timestamp};
 
+use super::remember::FORGOTTEN_AFTER;
 use super::{BACKOFF_MAX, SEED_BACKOFF_MAX};
 
 /// A connection that stands.
@@ -41,12 +42,14 @@ pub struct Peer {
     pub received_bytes: u64,
     /// A person named it: as a static peer, or in a ticket.
     pub(super) named: bool,
-    /// A transfer needs it until then.
+    /// A transfer needs it until then; zero when that is over.
     pub(super) needed_until: Timestamp,
     /// Dials still made whatever the number of connections: it may be of use, but nobody vouches for that.
     pub(super) tries: u32,
     /// One of those that are dialled whoever else is connected.
     pub(super) anchor: bool,
+    /// It is remembered across restarts.
+    pub(super) remembered: bool,
     pub(super) seed: bool,
     pub(super) dialling: bool,
     pub(super) failures: u32,
@@ -62,16 +65,18 @@ impl Peer {
         self.named || self.needed_until > now
     }
 
-    pub(super) fn is_wanted(&self, now: Timestamp) -> bool {
-        self.is_needed(now) || self.anchor || self.tries > 0
+    /// Whether it is dialled whatever the number of connections. Needs that are over count until they are ended.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.is_needed(Timestamp::ZERO) || self.anchor || self.tries > 0
+    }
+
+    /// Whether it has not answered for long.
+    pub(super) fn is_silent(&self) -> bool {
+        self.failures >= FORGOTTEN_AFTER && self.connections.is_empty()
     }
 
     pub(super) fn backoff_max(&self, now: Timestamp) -> Duration {
         if self.is_needed(now) { SEED_BACKOFF_MAX } else { BACKOFF_MAX }
-    }
-
-    pub(super) fn is_due(&self, now: Timestamp) -> bool {
-        self.is_dialable() && self.not_before <= now
     }
 
     /// The best class among its connections.

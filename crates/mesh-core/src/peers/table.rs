@@ -1,0 +1,259 @@
+//! The peers by name, and sorted by what may have to be done about them, so that nothing that happens costs more the more
+//! peers are known.
+//!
+//! Invariant: the sorted views follow from the peers alone. Every change of a peer goes through [`Table::change`], which
+//! takes it out of its places and puts it into those it has then; so none of them can go stale.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mesh_proto::{NodeId, Timestamp};
+
+use super::Peer;
+
+/// The table. See the module.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    peers: BTreeMap<NodeId, Peer>,
+    own: Option<NodeId>,
+    views: Views,
+    /// Peers looked at one after another: what must not happen on every input.
+    #[cfg(test)]
+    pub(super) walked: std::cell::Cell<usize>,
+}
+
+/// What follows from the peers.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Views {
+    connected: BTreeSet<NodeId>,
+    dialled: usize,
+    wanted: BTreeSet<(Timestamp, NodeId)>,
+    spare: BTreeSet<(Timestamp, NodeId)>,
+    needed: BTreeSet<(Timestamp, NodeId)>,
+    remembered: BTreeSet<NodeId>,
+    anchors: usize,
+    silent_anchors: BTreeSet<NodeId>,
+    candidates: BTreeSet<NodeId>,
+}
+
+/// A peer's places in the views.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Places {
+    connected: bool,
+    dialled: bool,
+    wanted: Option<Timestamp>,
+    spare: Option<Timestamp>,
+    needed: Option<Timestamp>,
+    remembered: bool,
+    anchor: bool,
+    silent_anchor: bool,
+    candidate: bool,
+}
+
+impl Places {
+    fn of(peer: &Peer, is_own: bool) -> Self {
+        let dial = (peer.is_dialable() && !is_own).then_some(peer.not_before);
+        Self {
+            connected: !peer.connections.is_empty(),
+            dialled: peer.connections.iter().any(|standing| standing.dialled),
+            wanted: dial.filter(|_| peer.is_wanted()),
+            spare: dial.filter(|_| !peer.is_wanted()),
+            needed: (peer.needed_until > Timestamp::ZERO).then_some(peer.needed_until),
+            remembered: peer.remembered,
+            anchor: peer.anchor,
+            silent_anchor: peer.anchor && peer.is_silent(),
+            candidate: peer.remembered && !peer.anchor && !peer.is_silent(),
+        }
+    }
+}
+
+impl Views {
+    fn add(&mut self, node: NodeId, places: Places) {
+        let mark = |set: &mut BTreeSet<NodeId>, is_in: bool| _ = is_in && set.insert(node);
+        let sort = |set: &mut BTreeSet<_>, at: Option<Timestamp>| _ = at.is_some_and(|at| set.insert((at, node)));
+        mark(&mut self.connected, places.connected);
+        mark(&mut self.remembered, places.remembered);
+        mark(&mut self.silent_anchors, places.silent_anchor);
+        mark(&mut self.candidates, places.candidate);
+        sort(&mut self.wanted, places.wanted);
+        sort(&mut self.spare, places.spare);
+        sort(&mut self.needed, places.needed);
+        self.dialled += usize::from(places.dialled);
+        self.anchors += usize::from(places.anchor);
+    }
+
+    fn remove(&mut self, node: NodeId, places: Places) {
+        let unmark = |set: &mut BTreeSet<NodeId>, is_in: bool| _ = is_in && set.remove(&node);
+        let unsort = |set: &mut BTreeSet<_>, at: Option<Timestamp>| _ = at.is_some_and(|at| set.remove(&(at, node)));
+        unmark(&mut self.connected, places.connected);
+        unmark(&mut self.remembered, places.remembered);
+        unmark(&mut self.silent_anchors, places.silent_anchor);
+        unmark(&mut self.candidates, places.candidate);
+        unsort(&mut self.wanted, places.wanted);
+        unsort(&mut self.spare, places.spare);
+        unsort(&mut self.needed, places.needed);
+        self.dialled -= usize::from(places.dialled);
+        self.anchors -= usize::from(places.anchor);
+    }
+}
+
+impl Table {
+    /// Who we are: never dialled.
+    pub(super) fn set_own(&mut self, own: NodeId) {
+        if self.own == Some(own) {
+            return;
+        }
+        let before = self.own.replace(own);
+        #[cfg(test)]
+        self.walked.set(self.walked.get() + self.peers.len());
+        for (node, peer) in &self.peers {
+            self.views.remove(*node, Places::of(peer, before == Some(*node)));
+            self.views.add(*node, Places::of(peer, *node == own));
+        }
+    }
+
+    /// One peer.
+    pub(super) fn find(&self, node: NodeId) -> Option<&Peer> {
+        self.peers.get(&node)
+    }
+
+    /// All of them: for people only, as it costs the more the more there are.
+    pub(super) fn all(&self) -> impl Iterator<Item = (NodeId, &Peer)> {
+        #[cfg(test)]
+        self.walked.set(self.walked.get() + self.peers.len());
+        self.peers.iter().map(|(node, peer)| (*node, peer))
+    }
+
+    /// How many are known.
+    pub(super) fn len(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// Takes in a peer of which nothing is known, unless it is known.
+    pub(super) fn add(&mut self, node: NodeId) {
+        self.peers.entry(node).or_default();
+    }
+
+    /// Changes a peer, if it is known.
+    pub(super) fn change<T>(&mut self, node: NodeId, change: impl FnOnce(&mut Peer) -> T) -> Option<T> {
+        let peer = self.peers.get_mut(&node)?;
+        let is_own = self.own == Some(node);
+        let before = Places::of(peer, is_own);
+        let result = change(peer);
+        let after = Places::of(peer, is_own);
+        if before != after {
+            self.views.remove(node, before);
+            self.views.add(node, after);
+        }
+        Some(result)
+    }
+
+    /// Those that were needed until now are so no longer.
+    pub(super) fn end_needs(&mut self, now: Timestamp) {
+        while let Some((_, node)) = self.views.needed.first().copied().filter(|(until, _)| *until <= now) {
+            self.change(node, |peer| peer.needed_until = Timestamp::ZERO);
+        }
+    }
+
+    /// Peers with a connection.
+    pub(super) fn connected(&self) -> impl ExactSizeIterator<Item = NodeId> + '_ {
+        self.views.connected.iter().copied()
+    }
+
+    /// How many peers have a connection that we opened.
+    pub(super) fn dialled(&self) -> usize {
+        self.views.dialled
+    }
+
+    /// Of those that are wanted whatever the number of connections, who is to be dialled next, and when.
+    pub(super) fn next_wanted(&self) -> Option<(Timestamp, NodeId)> {
+        self.views.wanted.first().copied()
+    }
+
+    /// Of the others, who is to be dialled next if there is room, and when.
+    pub(super) fn next_spare(&self) -> Option<(Timestamp, NodeId)> {
+        self.views.spare.first().copied()
+    }
+
+    /// Peers remembered across restarts.
+    pub(super) fn remembered(&self) -> &BTreeSet<NodeId> {
+        &self.views.remembered
+    }
+
+    /// How many anchors there are.
+    pub(super) fn anchors(&self) -> usize {
+        self.views.anchors
+    }
+
+    /// An anchor that has not answered for long.
+    pub(super) fn silent_anchor(&self) -> Option<NodeId> {
+        self.views.silent_anchors.first().copied()
+    }
+
+    /// Those that may become anchors.
+    pub(super) fn candidates(&self) -> &BTreeSet<NodeId> {
+        &self.views.candidates
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_proto::ConnectionId;
+    use mesh_proto::port::net::LinkClass;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::super::Connection;
+    use super::*;
+
+    /// The views as a walk over all peers finds them.
+    fn walked(table: &Table) -> Views {
+        let mut views = Views::default();
+        for (node, peer) in &table.peers {
+            views.add(*node, Places::of(peer, table.own == Some(*node)));
+        }
+        views
+    }
+
+    fn disturb(peer: &mut Peer, what: u8, at: Timestamp) {
+        let connection = |dialled| Connection {
+            id: ConnectionId(at.0),
+            address: String::new(),
+            class: LinkClass::SameSegment,
+            dialled,
+            since: at,
+        };
+        match what {
+            0 => peer.connections.push(connection(true)),
+            1 => peer.connections.push(connection(false)),
+            2 => _ = peer.connections.pop(),
+            3 => peer.not_before = at,
+            4 => peer.needed_until = at,
+            5 => peer.dialling = !peer.dialling,
+            6 => peer.remembered = !peer.remembered,
+            7 => peer.anchor = !peer.anchor,
+            8 => peer.failures = u32::try_from(at.0).unwrap_or(0),
+            9 => peer.tries = u32::from(at.0.is_multiple_of(2)),
+            10 => peer.named = !peer.named,
+            _ => peer.addresses.push(String::new()),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_views_are_what_a_walk_finds(steps in vec((0..6_u8, 0..14_u8, 0..12_u64), 1..80)) {
+            let mut table = Table::default();
+            for (node, what, at) in steps {
+                let (node, at) = (NodeId([node; 32]), Timestamp(at));
+                match what {
+                    12 => table.set_own(node),
+                    13 => table.end_needs(at),
+                    _ => {
+                        table.add(node);
+                        table.change(node, |peer| disturb(peer, what, at));
+                    }
+                }
+                prop_assert_eq!(&table.views, &walked(&table));
+            }
+        }
+    }
+}
