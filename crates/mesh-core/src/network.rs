@@ -12,7 +12,7 @@ use mesh_proto::{CommandId, ContentId, NodeId};
 
 use crate::interest::Offer;
 use crate::node::{Node, Pending};
-use crate::peers::Connection;
+use crate::peers::{Connection, Peer};
 use crate::transfer::{Around, Ended};
 
 /// Pages of ours being read for peers at once; more are answered "not here", and asked again later.
@@ -37,13 +37,14 @@ impl Node {
                 if self.peers.on_connected(&mut self.ctx, node, connection) {
                     self.peers.report(&mut self.ctx, node, None);
                     self.records.on_connected(&mut self.ctx, node);
+                    self.note_rate(node);
                 }
             }
             NetInput::Disconnected { connection, node, why } => {
                 self.ctx.count(EventKind::ConnectionClosed);
                 self.strangers.on_disconnected(connection);
                 if self.peers.on_disconnected(&self.ctx, node, connection) {
-                    self.records.on_disconnected(node);
+                    self.records.on_disconnected(&self.ctx, node);
                     self.transfers.on_disconnected(node);
                     self.serving.on_disconnected(node);
                     self.interests.on_disconnected(node);
@@ -275,11 +276,18 @@ impl Node {
     /// A source's measured rate is the link's goodput, as far as we know it.
     fn note_goodputs(&mut self, content: ContentId) {
         let Some(transfer) = self.transfers.find(content) else { return };
-        for (node, source) in &transfer.sources {
-            let rate = source.rate_bytes_per_s();
-            if rate > 0 {
-                self.peers.on_goodput(*node, rate);
-            }
+        let rates = transfer.sources.iter().map(|(node, source)| (*node, source.rate_bytes_per_s()));
+        let measured: Vec<(NodeId, u64)> = rates.filter(|(_, rate)| *rate > 0).collect();
+        for (node, rate) in measured {
+            self.peers.on_goodput(node, rate);
+            self.note_rate(node);
+        }
+    }
+
+    /// Tells the record keeper what the way to a peer bears.
+    fn note_rate(&mut self, node: NodeId) {
+        if let Some(rate) = self.peers.peer(node).and_then(Peer::rate_bytes_per_s) {
+            self.records.set_rate(node, rate);
         }
     }
 

@@ -85,17 +85,22 @@ impl Peer {
         self.connections.iter().map(|connection| connection.class).min()
     }
 
-    /// Expected milliseconds per MiB: what a byte from there costs in time. Unmeasured links get their class's usual.
+    /// Bytes per second that the way there bears, as measured; where nothing was, what its class usually does.
+    #[must_use]
+    pub fn rate_bytes_per_s(&self) -> Option<u64> {
+        let assumed = match self.class()? {
+            LinkClass::Loopback => 1_000_000_000,
+            LinkClass::SameSegment => 11_500_000,
+            LinkClass::Farther => 1_150_000,
+            LinkClass::Metered => 115_000,
+        };
+        Some(self.goodput_bytes_per_s.filter(|rate| *rate > 0).unwrap_or(assumed))
+    }
+
+    /// Expected milliseconds per MiB: what a byte from there costs in time.
     #[must_use]
     pub fn cost_ms_per_mib(&self) -> Option<u64> {
-        let class = self.class()?;
-        let assumed = match class {
-            LinkClass::Loopback => 1,
-            LinkClass::SameSegment => 90,
-            LinkClass::Farther => 900,
-            LinkClass::Metered => 9_000,
-        };
-        let measured = self.goodput_bytes_per_s.filter(|rate| *rate > 0).map(|rate| (1_048_576_000 / rate).max(1));
-        Some(measured.unwrap_or(assumed) + self.rtt_us.unwrap_or(0) / 1000)
+        let rate = self.rate_bytes_per_s()?;
+        Some((1_048_576_000 / rate).max(1) + self.rtt_us.unwrap_or(0) / 1000)
     }
 }

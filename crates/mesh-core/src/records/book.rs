@@ -1,5 +1,6 @@
 //! The set of verified records. Of two with one name the higher version wins, then the greater body.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_proto::limits::{
@@ -25,6 +26,17 @@ pub struct Known {
     pub record: Record,
     /// Of signer and body.
     hash: u64,
+}
+
+/// How a record that somebody lists stands to what is here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is not here, or an older one, or another of the same version.
+    Lacking,
+    /// It is here.
+    Same,
+    /// A newer one is here.
+    Beaten,
 }
 
 /// The records. See the module.
@@ -216,18 +228,36 @@ impl Book {
         self.range(path).filter_map(|(_, name)| self.records.get(name)).map(Known::listed)
     }
 
+    /// How a record that somebody lists stands to what is here.
+    #[must_use]
+    pub fn standing(&self, listed: &Listed) -> Standing {
+        let Some(known) = self.records.get(&listed.name) else { return Standing::Lacking };
+        let differs = listed.hash.is_some_and(|hash| Some(hash) != known.listed().hash);
+        match listed.version.cmp(&known.record.version()) {
+            Ordering::Greater => Standing::Lacking,
+            Ordering::Equal if differs => Standing::Lacking,
+            Ordering::Equal => Standing::Same,
+            Ordering::Less => Standing::Beaten,
+        }
+    }
+
     /// Whether a record that somebody lists should be asked for.
     #[must_use]
     pub fn lacks(&self, listed: &Listed) -> bool {
-        let Some(known) = self.records.get(&listed.name) else { return true };
-        let version = known.record.version();
-        let differs = listed.hash.is_some_and(|hash| Some(hash) != known.listed().hash);
-        version < listed.version || (version == listed.version && differs)
+        self.standing(listed) == Standing::Lacking
+    }
+
+    /// How many nodes are known by record.
+    #[must_use]
+    pub fn node_count(&self) -> usize {
+        self.counts.get(&RecordKind::Node).copied().unwrap_or(0)
     }
 }
 
 impl Known {
-    fn listed(&self) -> Listed {
+    /// As it is listed.
+    #[must_use]
+    pub fn listed(&self) -> Listed {
         Listed {
             name: self.record.name(self.signed.signer),
             version: self.record.version(),

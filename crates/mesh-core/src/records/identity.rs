@@ -236,7 +236,7 @@ impl Records {
 
     fn take_invitation(&mut self, ctx: &mut Context, invitation: Signed) -> Result<(), UserError> {
         let community = CommunityId(invitation.signer);
-        if !self.adopt(ctx, invitation) {
+        if !self.adopt(ctx, &invitation) {
             return Err(too_many());
         }
         let own = self.member_of(ctx.node).or(self.own_member.map(MemberId));
@@ -272,7 +272,7 @@ impl Records {
     pub(super) fn on_signed_for(&mut self, ctx: &mut Context, step: Step, result: &Result<Signed, Failure>) {
         match (step, result) {
             (Step::Last { request, made }, Ok(signed)) => {
-                let reply = match self.adopt(ctx, signed.clone()) {
+                let reply = match self.adopt(ctx, signed) {
                     true => self.made(ctx, made),
                     false => UserReply::Failed(too_many()),
                 };
@@ -280,7 +280,7 @@ impl Records {
             }
             (Step::Invitation { request, community, member }, Ok(signed)) => {
                 // The invitation holds good wherever it is taken, whether or not there is room for it here.
-                self.adopt(ctx, signed.clone());
+                self.adopt(ctx, signed);
                 let invitation = format!("{INVITATION}{}", to_hex(&codec::encode(signed)));
                 ctx.reply(request, UserReply::Invitation(InviteView { invitation, community, member }));
             }

@@ -5,7 +5,8 @@
 //! | file | concern |
 //! |---|---|
 //! | [`book`] | the set of verified records: which version wins, limits, lookups |
-//! | `gossip` | spreading: rumours at once, comparisons now and then |
+//! | `gossip` | what is said to peers and heard from them, and how much of it a link bears |
+//! | `rumours` | which news is told to whom, and when |
 //! | `evening` | comparing two nodes' records until both know the same |
 //! | `trust` | member and community certificates, revocation, access |
 //! | `identity`, `revoke` | what people ask: found, invite, join, add a node; take back |
@@ -19,6 +20,7 @@ mod evening;
 mod gossip;
 mod identity;
 mod revoke;
+mod rumours;
 mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +35,7 @@ use mesh_proto::{CommandId, ContentId, NodeId, Timestamp, WakeReason};
 
 use crate::Context;
 use book::Book;
+use rumours::Rumours;
 
 /// Settings of the record keeper.
 #[derive(Debug, Clone)]
@@ -67,19 +70,25 @@ struct Connected {
     bad_signatures: u32,
     /// Records it listed that are lacking here.
     lacking: BTreeMap<RecordName, Listed>,
-    /// How many were asked for that did not come yet, and when.
-    wanted: usize,
+    /// Those asked for that did not come yet, and when they were.
+    wanted: BTreeSet<RecordName>,
     wanted_at: Timestamp,
     /// Whether records were asked for since the last comparison, and whether any of them was news.
     evening: bool,
     had_news: bool,
+    /// Until when it counts as one with whom records are being evened out.
+    evening_until: Timestamp,
+    /// Bytes per second that the way there bears; 0 = not known.
+    rate_bytes_per_s: u64,
+    /// What was told it takes the budget of its link until then.
+    not_before: Timestamp,
 }
 
 /// What a command of ours to the keys was for.
 #[derive(Debug)]
 enum Asked {
     /// Signatures of records a peer sent.
-    Verify { from: Option<NodeId>, records: Vec<Signed> },
+    Verify { from: NodeId, records: Vec<Signed> },
     /// Our own node record or catalogue entry.
     SignOwn,
     /// A step of what a person asked for.
@@ -122,6 +131,14 @@ pub struct Records {
     /// Rows to be written, and when.
     rows: Vec<Row>,
     rows_due: Option<Timestamp>,
+    rumours: Rumours,
+    /// Peers to compare with, one after another, and when the next one may be.
+    to_compare: BTreeSet<NodeId>,
+    compare_after: Timestamp,
+    /// Records asked for: of whom, and when.
+    under_way: BTreeMap<RecordName, (NodeId, Timestamp)>,
+    /// When those that came from nobody are asked of others.
+    ask_others_at: Option<Timestamp>,
     held: BTreeSet<ContentId>,
     held_news: BTreeMap<ContentId, bool>,
     held_due: Option<Timestamp>,
@@ -146,6 +163,11 @@ impl Records {
             addresses_due: None,
             rows: Vec::new(),
             rows_due: None,
+            rumours: Rumours::default(),
+            to_compare: BTreeSet::new(),
+            compare_after: Timestamp::ZERO,
+            under_way: BTreeMap::new(),
+            ask_others_at: None,
             held: BTreeSet::new(),
             held_news: BTreeMap::new(),
             held_due: None,
@@ -223,7 +245,7 @@ impl Records {
             KeysInput::Signed { command, result } => match self.asked.remove(command) {
                 Some(Asked::SignOwn) => {
                     if let Ok(signed) = result {
-                        self.adopt(ctx, signed.clone());
+                        self.adopt(ctx, signed);
                     }
                 }
                 Some(Asked::Person(step)) => self.on_signed_for(ctx, step, result),
@@ -239,10 +261,10 @@ impl Records {
     }
 
     /// A verified record that did not come from a peer: kept if it is news, and passed on. Says whether it is here now.
-    fn adopt(&mut self, ctx: &mut Context, signed: Signed) -> bool {
-        let kept = self.keep(ctx, &signed);
-        if kept == Kept::News {
-            self.pass_on(ctx, &[signed], None);
+    fn adopt(&mut self, ctx: &mut Context, signed: &Signed) -> bool {
+        let kept = self.keep(ctx, signed);
+        if let (Kept::News, Ok(record)) = (kept, signed.record()) {
+            self.pass_on(ctx, record.name(signed.signer), None, false);
         }
         kept != Kept::No
     }
@@ -331,6 +353,15 @@ impl Records {
         if due(&self.next_gossip) {
             self.gossip(ctx);
         }
+        if due(&self.ask_others_at) {
+            self.want_from_all(ctx);
+        }
+        if due(&self.rumours.deadline()) {
+            self.spread(ctx);
+        }
+        if due(&self.next_comparison()) {
+            self.compare_next(ctx);
+        }
     }
 
     /// When something is due.
@@ -340,7 +371,10 @@ impl Records {
             self.addresses_due.map(|at| (at, "sign our record")),
             self.rows_due.map(|at| (at, "keep records")),
             self.held_due.map(|at| (at, "tell holdings")),
-            self.next_gossip.map(|at| (at, "compare records")),
+            self.next_gossip.map(|at| (at, "compare records now and then")),
+            self.ask_others_at.map(|at| (at, "ask others for records")),
+            self.rumours.deadline().map(|at| (at, "pass on news")),
+            self.next_comparison().map(|at| (at, "compare records")),
         ]
         .into_iter()
         .flatten()

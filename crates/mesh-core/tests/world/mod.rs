@@ -85,6 +85,10 @@ pub struct World {
     opened_by: BTreeMap<ConnectionId, usize>,
     /// Messages sent.
     pub frames: u64,
+    /// Records in them, by who they were sent to.
+    pub records_to: BTreeMap<usize, usize>,
+    /// Hosts below this number reach those from it on only from first to first.
+    pub border: Option<usize>,
     /// Why connections were closed by whom.
     pub closed: Vec<(usize, String)>,
 }
@@ -111,6 +115,8 @@ impl World {
             lookups: Vec::new(),
             opened_by: BTreeMap::new(),
             frames: 0,
+            records_to: BTreeMap::new(),
+            border: None,
             closed: Vec::new(),
         }
     }
@@ -134,7 +140,7 @@ impl World {
         let mut store = Store::default();
         store.keep_records(records);
         self.hosts.push(Host {
-            brain: Node::new(config, [7; 32]),
+            brain: Node::new(config, id.0),
             id,
             store,
             events: Vec::new(),
@@ -199,6 +205,13 @@ impl World {
         (host.alive, host.stopped, host.woken_for) = (true, false, None);
         host.store.crash();
         self.boot(index);
+    }
+
+    /// Breaks the given one of the connections that stand.
+    pub fn cut(&mut self, number: usize) {
+        if let Some(pair) = self.connections.keys().nth(number % self.connections.len().max(1)).copied() {
+            self.disconnect(pair);
+        }
     }
 
     fn disconnect(&mut self, (a, b): (usize, usize)) {
@@ -288,6 +301,8 @@ impl World {
     fn happen(&mut self, happening: Happening) {
         let (host, input) = match happening {
             Happening::Input(host, input) => (host, *input),
+            // It was to be woken earlier or later meanwhile.
+            Happening::Wake(host) if self.hosts[host].woken_for != Some(Timestamp(self.now)) => return,
             Happening::Wake(host) => {
                 self.hosts[host].woken_for = None;
                 self.wakes += 1;
@@ -308,11 +323,13 @@ impl World {
             }
             self.carry_out(host, output);
         }
-        let wanted = self.hosts[host].brain.poll_timeout().map(|(at, _)| at);
-        let known = self.hosts[host].woken_for;
-        if let Some(at) = wanted.filter(|at| known.is_none_or(|known| *at < known)) {
-            self.hosts[host].woken_for = Some(at);
-            self.at(at.0.max(self.now + 1000), Happening::Wake(host));
+        let wanted = self.hosts[host].brain.poll_timeout();
+        let wanted = wanted.map(|(at, _)| at.max(Timestamp(self.now + 1000)));
+        if wanted != self.hosts[host].woken_for {
+            self.hosts[host].woken_for = wanted;
+            if let Some(at) = wanted {
+                self.at(at.0, Happening::Wake(host));
+            }
         }
     }
 
@@ -347,6 +364,9 @@ impl World {
             NetCommand::Send { node, message } => {
                 let Some(peer) = self.index_of(node) else { return };
                 let Some(connection) = self.connection(host, peer) else { return };
+                if let Message::Records(records) = &message {
+                    *self.records_to.entry(peer).or_default() += records.records.len();
+                }
                 let node = self.hosts[host].id;
                 self.later(peer, arrives, Input::Net(NetInput::Received { connection, node, message }));
             }
@@ -403,9 +423,13 @@ impl World {
         self.connections.get(&(a.min(b), a.max(b))).copied()
     }
 
+    fn is_reachable(&self, a: usize, b: usize) -> bool {
+        self.border.is_none_or(|border| (a < border) == (b < border) || (a.min(b), a.max(b)) == (0, border))
+    }
+
     fn dial(&mut self, host: usize, command: CommandId, addresses: &[String]) {
         let peer = (0..self.hosts.len()).find(|peer| {
-            let alive = self.hosts[*peer].alive && *peer != host;
+            let alive = self.hosts[*peer].alive && *peer != host && self.is_reachable(host, *peer);
             alive && addresses.iter().any(|text| mesh_proto::address::bare(text) == address(*peer))
         });
         let at = self.now + 2 * self.delay_ns();
