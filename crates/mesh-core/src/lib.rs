@@ -16,6 +16,7 @@
 //! | [`interest`] | who asked what we hold and is told when that changes |
 //! | [`contents`] | what is here and how it is treated |
 //! | `sharing`, `getting` | what a person shares, and wants to have |
+//! | [`inside`] | what an observer sees who stands outside |
 //! | `quota`, `repair`, `removal` | what may stay on disk, making good what was damaged there, forgetting |
 //!
 //! Invariant: the same configuration, seed and inputs give the same outputs, bit for bit.
@@ -27,6 +28,7 @@ pub mod contents;
 mod context;
 mod count;
 mod getting;
+pub mod inside;
 pub mod interest;
 mod network;
 mod node;

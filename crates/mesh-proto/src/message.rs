@@ -262,6 +262,9 @@ macro_rules! messages {
         }
 
         impl Message {
+            /// The names of all messages.
+            pub const NAMES: &[&str] = &[$(stringify!($name),)*];
+
             /// Its stable number on the wire.
             #[must_use]
             pub fn number(&self) -> u16 {

@@ -1,3 +1,5 @@
+//! The table of peers: its indexes against a slow walk, and what it dials when.
+
 use mesh_proto::port::Output;
 use mesh_proto::port::net::LinkClass;
 use proptest::collection::vec;

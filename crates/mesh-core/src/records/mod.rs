@@ -393,6 +393,12 @@ impl Records {
         self.book.node(node).map_or(&[], |record| &record.addresses)
     }
 
+    /// A word for each bucket of what is known: equal for nodes that know the same.
+    #[must_use]
+    pub fn summary(&self) -> Vec<u64> {
+        self.book.summary()
+    }
+
     /// Nodes known by record.
     pub fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.book.nodes()

@@ -3,6 +3,7 @@
 //! It carries out commands as the real drivers do, only exactly: what a test sees follows from its numbers.
 
 pub mod person;
+mod signing;
 mod store;
 
 use std::cmp::Reverse;
@@ -17,10 +18,12 @@ use mesh_proto::message::Message;
 use mesh_proto::payload::SinkError;
 use mesh_proto::port::net::{DiscoveredBy, FetchOutcome, LinkClass, ServeId, ServeState};
 use mesh_proto::port::user::{UserCommand, UserReply};
-use mesh_proto::port::{Event, Input, KeyRole, KeysCommand, KeysInput, NetCommand, NetInput, Output, UserRequestId};
+use mesh_proto::port::{Event, Input, KeysInput, NetCommand, NetInput, Output, UserRequestId};
 use mesh_proto::record::{Access, CatalogueEntry, ContentKind, Record, Signed, Subject};
 use mesh_proto::{CommandId, ConnectionId, ContentId, Machine, NodeId, Timestamp, UnixMs};
 
+#[allow(unused_imports, reason = "not every test signs records")]
+pub use signing::signed;
 pub use store::Store;
 
 /// More messages at once would soon fill the queue of a real connection, which closes it.
@@ -342,7 +345,7 @@ impl World {
                 }
             }
             Output::Keys(command) => {
-                let input = keys(&mut self.hosts[host], command);
+                let input = signing::keys(&mut self.hosts[host], command);
                 self.soon(host, Input::Keys(input));
             }
             Output::Reply { request, reply } => {
@@ -570,42 +573,4 @@ pub fn entry(content: ContentId, version: u64, withdrawn: bool, name: &str) -> R
         expires: UnixMs(0),
         extensions: Extensions::default(),
     })
-}
-
-/// Signatures of the world: a tag over signer and bytes. Good enough where nobody forges on purpose.
-fn tag(signer: &[u8; 32], kind: mesh_proto::record::RecordKind, body: &[u8]) -> [[u8; 32]; 2] {
-    let bytes = [signer.as_slice(), &Signed::signed_bytes(kind, body)].concat();
-    [mesh_chunk::chunk_id(&bytes).0, [0; 32]]
-}
-
-/// A record as its signer would have signed it in this world.
-pub fn signed(signer: [u8; 32], record: &Record) -> Signed {
-    let (kind, body) = (record.kind(), record.encode_body());
-    let signature = tag(&signer, kind, &body);
-    Signed { kind, signer, body, signature }
-}
-
-fn keys(host: &mut Host, command: KeysCommand) -> KeysInput {
-    match command {
-        KeysCommand::Sign { command, role, kind, body } => {
-            let signer = match role {
-                KeyRole::Node => host.id.0,
-                KeyRole::Member => host.member.expect("a member key was made"),
-                KeyRole::Community(key) => key,
-            };
-            let signature = tag(&signer, kind, &body);
-            KeysInput::Signed { command, result: Ok(Signed { kind, signer, body, signature }) }
-        }
-        KeysCommand::Verify { command, records } => {
-            let valid = records.iter().map(|one| one.signature == tag(&one.signer, one.kind, &one.body)).collect();
-            KeysInput::Verified { command, valid }
-        }
-        KeysCommand::Create { command, community } => {
-            let key = mesh_chunk::chunk_id(&[&host.id.0[..], &command.0.to_le_bytes()].concat()).0;
-            if !community {
-                host.member = Some(key);
-            }
-            KeysInput::Created { command, result: Ok(key) }
-        }
-    }
 }
