@@ -10,10 +10,12 @@
 //! | `kernel::queue` | two event queues that give the same order |
 //! | `random` | named, counter-based streams of random numbers |
 //! | `capture` | every event of a run |
+//! | `draw` | distributions, arrivals and samples over those streams |
 //!
 //! Invariants: a run is sequential and depends on nothing but its inputs; observing it changes nothing.
 
 pub mod capture;
+pub mod draw;
 pub mod kernel;
 pub mod random;
 
