@@ -11,6 +11,7 @@
 //! | `random` | named, counter-based streams of random numbers |
 //! | `capture` | every event of a run |
 //! | `draw` | distributions, arrivals and samples over those streams |
+//! | `select` | which nodes and links of a world are meant |
 //!
 //! Invariants: a run is sequential and depends on nothing but its inputs; observing it changes nothing.
 
@@ -18,6 +19,7 @@ pub mod capture;
 pub mod draw;
 pub mod kernel;
 pub mod random;
+pub mod select;
 
 pub use kernel::{Kernel, Member, Stage, World};
 pub use random::Stream;
