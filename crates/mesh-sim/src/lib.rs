@@ -12,6 +12,7 @@
 //! | `capture` | every event of a run |
 //! | `draw` | distributions, arrivals and samples over those streams |
 //! | `select` | which nodes and links of a world are meant |
+//! | `workload` | what people do: share, get, come and go |
 //!
 //! Invariants: a run is sequential and depends on nothing but its inputs; observing it changes nothing.
 
@@ -20,6 +21,7 @@ pub mod draw;
 pub mod kernel;
 pub mod random;
 pub mod select;
+pub mod workload;
 
 pub use kernel::{Kernel, Member, Stage, World};
 pub use random::Stream;
