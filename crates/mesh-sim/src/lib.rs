@@ -13,11 +13,13 @@
 //! | `draw` | distributions, arrivals and samples over those streams |
 //! | `select` | which nodes and links of a world are meant |
 //! | `workload` | what people do: share, get, come and go |
+//! | `fault` | what goes wrong: plans, their schedule, random ones, and smaller ones |
 //!
 //! Invariants: a run is sequential and depends on nothing but its inputs; observing it changes nothing.
 
 pub mod capture;
 pub mod draw;
+pub mod fault;
 pub mod kernel;
 pub mod random;
 pub mod select;
