@@ -14,6 +14,7 @@
 //! | `select` | which nodes and links of a world are meant |
 //! | `workload` | what people do: share, get, come and go |
 //! | `fault` | what goes wrong: plans, their schedule, random ones, and smaller ones |
+//! | `result` | from what runs measured to figures, tables, plots and files |
 //!
 //! Invariants: a run is sequential and depends on nothing but its inputs; observing it changes nothing.
 
@@ -22,6 +23,7 @@ pub mod draw;
 pub mod fault;
 pub mod kernel;
 pub mod random;
+pub mod result;
 pub mod select;
 pub mod workload;
 
