@@ -22,6 +22,7 @@ pub mod capture;
 pub mod draw;
 pub mod fault;
 pub mod kernel;
+pub mod link;
 pub mod random;
 pub mod result;
 pub mod select;
