@@ -10,6 +10,7 @@
 //! | `kernel::queue` | two event queues that give the same order |
 //! | `random` | named, counter-based streams of random numbers |
 //! | `capture` | every event of a run |
+//! | `link`, `topology` | what links are like; who is joined by them, and the ways through |
 //! | `draw` | distributions, arrivals and samples over those streams |
 //! | `select` | which nodes and links of a world are meant |
 //! | `workload` | what people do: share, get, come and go |
@@ -26,6 +27,7 @@ pub mod link;
 pub mod random;
 pub mod result;
 pub mod select;
+pub mod topology;
 pub mod workload;
 
 pub use kernel::{Kernel, Member, Stage, World};

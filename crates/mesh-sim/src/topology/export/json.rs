@@ -1,0 +1,122 @@
+//! NetJSON NetworkGraph, and the node-link JSON of NetworkX and others.
+//!
+//! Invariant: nodes and links stand in the order of their numbers.
+
+use serde::{Serialize, Serializer};
+
+use super::super::graph::{RadioChannel, Topology};
+use super::figures::{LinkFigures, NodeFigures, name};
+
+/// Writes NetJSON. The cost of a link is its latency and the time of 64 KiB at its rate, in milliseconds.
+#[must_use]
+pub fn netjson(topology: &Topology) -> String {
+    let graph = NetworkGraph {
+        r#type: "NetworkGraph",
+        protocol: "mesh-sim",
+        version: env!("CARGO_PKG_VERSION"),
+        metric: "ms for 64 KiB",
+        nodes: Items(|| {
+            topology.nodes.iter().map(|node| NetNode { id: &node.name, properties: NodeFigures::of(node) })
+        }),
+        links: Items(|| {
+            topology.links.iter().map(|link| NetLink {
+                source: name(topology, link.a),
+                target: name(topology, link.b),
+                cost: link.quality.routing_cost_ns() as f64 / 1e6,
+                properties: LinkFigures::of(link),
+            })
+        }),
+        properties: Properties { mesh_channels: &topology.channels },
+    };
+    write(&graph)
+}
+
+/// Writes node-link JSON with the key `edges`, as NetworkX reads it since 3.4 (before, say `edges="edges"`).
+#[must_use]
+pub fn node_link(topology: &Topology) -> String {
+    let graph = NodeLink {
+        directed: false,
+        multigraph: true,
+        graph: Properties { mesh_channels: &topology.channels },
+        nodes: Items(|| topology.nodes.iter().map(|node| FlatNode { id: &node.name, figures: NodeFigures::of(node) })),
+        edges: Items(|| {
+            topology.links.iter().enumerate().map(|(key, link)| FlatLink {
+                source: name(topology, link.a),
+                target: name(topology, link.b),
+                key,
+                figures: LinkFigures::of(link),
+            })
+        }),
+    };
+    write(&graph)
+}
+
+fn write<T: Serialize>(graph: &T) -> String {
+    serde_json::to_string(graph).expect("text, numbers and lists are all JSON")
+}
+
+/// A list that is made as it is written.
+struct Items<F>(F);
+
+impl<F: Fn() -> I, I: Iterator<Item: Serialize>> Serialize for Items<F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((self.0)())
+    }
+}
+
+#[derive(Serialize)]
+struct NetworkGraph<'a, N, L> {
+    r#type: &'static str,
+    protocol: &'static str,
+    version: &'static str,
+    metric: &'static str,
+    nodes: N,
+    links: L,
+    properties: Properties<'a>,
+}
+
+#[derive(Serialize)]
+struct NetNode<'a> {
+    id: &'a str,
+    properties: NodeFigures<'a>,
+}
+
+#[derive(Serialize)]
+struct NetLink<'a> {
+    source: &'a str,
+    target: &'a str,
+    cost: f64,
+    properties: LinkFigures<'a>,
+}
+
+#[derive(Serialize)]
+struct Properties<'a> {
+    #[serde(skip_serializing_if = "<[RadioChannel]>::is_empty")]
+    mesh_channels: &'a [RadioChannel],
+}
+
+#[derive(Serialize)]
+struct NodeLink<'a, N, L> {
+    directed: bool,
+    multigraph: bool,
+    graph: Properties<'a>,
+    nodes: N,
+    edges: L,
+}
+
+#[derive(Serialize)]
+struct FlatNode<'a> {
+    id: &'a str,
+    #[serde(flatten)]
+    figures: NodeFigures<'a>,
+}
+
+#[derive(Serialize)]
+struct FlatLink<'a> {
+    source: &'a str,
+    target: &'a str,
+    /// Tells links between the same nodes apart.
+    key: usize,
+    #[serde(flatten)]
+    figures: LinkFigures<'a>,
+}
