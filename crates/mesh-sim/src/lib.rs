@@ -10,6 +10,7 @@
 //! | `kernel::queue` | two event queues that give the same order |
 //! | `random` | named, counter-based streams of random numbers |
 //! | `capture` | every event of a run |
+//! | `flow` | how payload shares links |
 //! | `link`, `topology` | what links are like; who is joined by them, and the ways through |
 //! | `draw` | distributions, arrivals and samples over those streams |
 //! | `select` | which nodes and links of a world are meant |
@@ -22,6 +23,7 @@
 pub mod capture;
 pub mod draw;
 pub mod fault;
+pub mod flow;
 pub mod kernel;
 pub mod link;
 pub mod random;
