@@ -11,6 +11,7 @@
 //! | `random` | named, counter-based streams of random numbers |
 //! | `capture` | every event of a run |
 //! | `flow` | how payload shares links |
+//! | `packet` | single packets, to check `flow` against |
 //! | `link`, `topology` | what links are like; who is joined by them, and the ways through |
 //! | `draw` | distributions, arrivals and samples over those streams |
 //! | `select` | which nodes and links of a world are meant |
@@ -26,6 +27,7 @@ pub mod fault;
 pub mod flow;
 pub mod kernel;
 pub mod link;
+pub mod packet;
 pub mod random;
 pub mod result;
 pub mod select;
