@@ -6,6 +6,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`sim`] | a world of product nodes, to build, step, disturb and look into: start here |
 //! | `kernel` | virtual time, events in order, machines and their timeouts |
 //! | `kernel::queue` | two event queues that give the same order |
 //! | `random` | named, counter-based streams of random numbers |
@@ -17,6 +18,7 @@
 //! | `select` | which nodes and links of a world are meant |
 //! | `workload` | what people do: share, get, come and go |
 //! | `fault` | what goes wrong: plans, their schedule, random ones, and smaller ones |
+//! | `world` | the product's nodes, and everything between their brains |
 //! | `result` | from what runs measured to figures, tables, plots and files |
 //!
 //! Invariants: a run is sequential and depends on nothing but its inputs; observing it changes nothing.
@@ -31,8 +33,10 @@ pub mod packet;
 pub mod random;
 pub mod result;
 pub mod select;
+pub mod sim;
 pub mod topology;
 pub mod workload;
+pub mod world;
 
 pub use kernel::{Kernel, Member, Stage, World};
 pub use random::Stream;

@@ -10,6 +10,8 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use mesh_proto::{Machine, Timestamp};
 
 use crate::capture::{Capture, EventKind, Happened};
@@ -28,6 +30,17 @@ pub trait World<M: Machine>: Sized {
 
     /// The input that tells a machine that its timeout is due.
     fn tick(&self) -> M::Input;
+
+    /// The shortest time between two wake-ups of a machine: one that asks for the past must not stop the world.
+    fn tick_interval_min(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Whether an input still concerns the machine it reaches: what no longer does is dropped.
+    fn admit(&mut self, now: Timestamp, member: Member, input: &M::Input) -> bool {
+        let _ = (now, member, input);
+        true
+    }
 
     /// Carries out one output of a machine.
     fn carry_out(&mut self, stage: &mut Stage<M, Self::Event>, member: Member, output: M::Output);
@@ -87,6 +100,17 @@ impl<M: Machine, W: World<M>> Kernel<M, W> {
         self.stage.now = self.stage.now.max(until);
     }
 
+    /// Runs at most so many events due by `until`. Returns whether more may be due; if not, the time is `until`.
+    pub fn step_many(&mut self, until: Timestamp, events_max: u32) -> bool {
+        for _ in 0..events_max {
+            if !self.step(until) {
+                self.stage.now = self.stage.now.max(until);
+                return false;
+            }
+        }
+        true
+    }
+
     /// Runs until a condition holds, at most by `until`. Returns whether it holds.
     pub fn run_until_holds(&mut self, until: Timestamp, mut condition: impl FnMut(&Self) -> bool) -> bool {
         while !condition(self) {
@@ -104,15 +128,19 @@ impl<M: Machine, W: World<M>> Kernel<M, W> {
         self.stage.now = at;
         match event {
             Event::Input { member, input } => {
+                if self.stage.holds_back(member, input) {
+                    return true;
+                }
                 let Some(input) = self.stage.inputs.take(input, self.stage.life_of(member)) else { return true };
                 self.note(EventKind::Input, Some(member), W::print(&input));
-                self.handle(member, input);
+                self.handle(member, input, self.stage.now);
             }
             Event::Wake { member, generation } => {
                 if self.stage.is_due(member, generation) {
                     self.note(EventKind::Wake, Some(member), 0);
                     let tick = self.world.tick();
-                    self.handle(member, tick);
+                    let earliest = self.stage.now.after(self.world.tick_interval_min());
+                    self.handle(member, tick, earliest);
                 }
             }
             Event::World(event) => {
@@ -123,15 +151,19 @@ impl<M: Machine, W: World<M>> Kernel<M, W> {
         true
     }
 
-    fn handle(&mut self, member: Member, input: M::Input) {
+    /// Gives a machine an input; its timeout is not due before `earliest`.
+    fn handle(&mut self, member: Member, input: M::Input, earliest: Timestamp) {
         let now = self.stage.now;
+        if !self.world.admit(now, member, &input) {
+            return;
+        }
         let Slot { machine: Some(machine), clock, .. } = &mut self.stage.slots[member.0 as usize] else { return };
         machine.handle(clock.shows(now), input);
         // The world may stop or replace the machine on the way: each output is taken from whichever is there.
         while let Some(output) = self.stage.machine_mut(member).and_then(Machine::poll_output) {
             self.world.carry_out(&mut self.stage, member, output);
         }
-        self.stage.set_timeout(member);
+        self.stage.set_timeout(member, earliest);
     }
 
     fn note(&mut self, kind: EventKind, member: Option<Member>, print: u64) {

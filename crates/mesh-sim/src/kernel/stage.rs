@@ -29,20 +29,32 @@ pub(super) enum Event<E> {
     World(E),
 }
 
+/// A time that never comes.
+const NEVER: Timestamp = Timestamp(u64::MAX);
+
 /// A machine's place.
 #[derive(Debug)]
 pub(super) struct Slot<M> {
     pub(super) machine: Option<M>,
     pub(super) clock: LocalClock,
-    /// The time of the world at which its timeout is due.
-    due: Option<Timestamp>,
-    /// The time of the wake-up that waits for it in the queue: never later than the timeout, so that one that moves
-    /// away with each input costs no event each time.
-    armed: Option<Timestamp>,
+    /// The time of the world at which its timeout is due; [`NEVER`] if it has none.
+    due: Timestamp,
+    /// The time of the wake-up that waits for it in the queue, [`NEVER`] if none does: never later than the timeout, so
+    /// that one that moves away with each input costs no event each time.
+    armed: Timestamp,
     /// Which wake-up that is; others are void.
     generation: u32,
     /// Which life of the machine: inputs for an earlier one are dropped.
     life: u32,
+    /// What came while it is held, in order; `None` while it is not.
+    held: Option<Box<Held>>,
+}
+
+/// What waits for a machine that is held.
+#[derive(Debug, Default)]
+struct Held {
+    inputs: Vec<u32>,
+    is_due: bool,
 }
 
 /// Inputs that wait. Places are used again.
@@ -71,6 +83,12 @@ impl<I> Inputs<I> {
         let (meant_for, input) = self.waiting[place as usize].take()?;
         self.free.push(place);
         (meant_for == life).then_some(input)
+    }
+
+    fn drop(&mut self, place: u32) {
+        if self.waiting[place as usize].take().is_some() {
+            self.free.push(place);
+        }
     }
 }
 
@@ -133,8 +151,16 @@ impl<M: Machine, E> Stage<M, E> {
     pub fn add(&mut self, machine: M, drift_ppb: i32) -> Member {
         let member = Member(u32::try_from(self.slots.len()).expect("fewer than four billion machines"));
         let clock = LocalClock::new(self.now, drift_ppb);
-        self.slots.push(Slot { machine: Some(machine), clock, due: None, armed: None, generation: 0, life: 0 });
-        self.set_timeout(member);
+        self.slots.push(Slot {
+            machine: Some(machine),
+            clock,
+            due: NEVER,
+            armed: NEVER,
+            generation: 0,
+            life: 0,
+            held: None,
+        });
+        self.set_timeout(member, self.now);
         member
     }
 
@@ -142,9 +168,54 @@ impl<M: Machine, E> Stage<M, E> {
     pub fn stop(&mut self, member: Member) -> Option<M> {
         let slot = &mut self.slots[member.0 as usize];
         slot.life = slot.life.wrapping_add(1);
-        (slot.due, slot.armed) = (None, None);
+        (slot.due, slot.armed) = (NEVER, NEVER);
         slot.generation = slot.generation.wrapping_add(1);
-        slot.machine.take()
+        let (machine, held) = (slot.machine.take(), slot.held.take());
+        for input in held.map(|held| held.inputs).unwrap_or_default() {
+            self.inputs.drop(input);
+        }
+        machine
+    }
+
+    /// Freezes a machine: what reaches it waits until it is released. Its clock goes on.
+    pub fn hold(&mut self, member: Member) {
+        self.slots[member.0 as usize].held.get_or_insert_default();
+    }
+
+    /// Lets a frozen machine go on: everything that waited reaches it now.
+    pub fn release(&mut self, member: Member) {
+        let Some(held) = self.slots[member.0 as usize].held.take() else { return };
+        for input in held.inputs {
+            self.queue.push(self.now, Event::Input { member, input });
+        }
+        if held.is_due {
+            self.set_timeout(member, self.now);
+        }
+    }
+
+    /// Whether a machine is frozen.
+    #[must_use]
+    pub fn is_held(&self, member: Member) -> bool {
+        self.slots[member.0 as usize].held.is_some()
+    }
+
+    /// Lets a machine's clock gain so many nanoseconds per second from now on.
+    pub fn set_drift(&mut self, member: Member, drift_ppb: i32) {
+        let now = self.now;
+        let slot = &mut self.slots[member.0 as usize];
+        slot.clock = slot.clock.with_drift(now, drift_ppb);
+        self.set_timeout(member, self.now);
+    }
+
+    /// Keeps an input for a frozen machine. Whether it is frozen.
+    pub(super) fn holds_back(&mut self, member: Member, input: u32) -> bool {
+        match &mut self.slots[member.0 as usize].held {
+            Some(held) => {
+                held.inputs.push(input);
+                true
+            }
+            None => false,
+        }
     }
 
     /// Puts another machine in the place of one, with a clock that begins now.
@@ -153,7 +224,7 @@ impl<M: Machine, E> Stage<M, E> {
         let slot = &mut self.slots[member.0 as usize];
         slot.clock = LocalClock::new(self.now, drift_ppb);
         slot.machine = Some(machine);
-        self.set_timeout(member);
+        self.set_timeout(member, self.now);
     }
 
     /// A machine, unless it stands still.
@@ -188,11 +259,11 @@ impl<M: Machine, E> Stage<M, E> {
         self.slots[member.0 as usize].life
     }
 
-    /// Arms the timeout of a machine as it says.
-    pub(super) fn set_timeout(&mut self, member: Member) {
+    /// Arms the timeout of a machine as it says, but not before `earliest`.
+    pub(super) fn set_timeout(&mut self, member: Member, earliest: Timestamp) {
         let slot = &mut self.slots[member.0 as usize];
         let due = slot.machine.as_ref().and_then(Machine::poll_timeout).map(|(local, _)| slot.clock.reaches(local));
-        slot.due = due.map(|due| due.max(self.now));
+        slot.due = due.map_or(NEVER, |due| due.max(earliest));
         self.arm(member);
     }
 
@@ -200,12 +271,16 @@ impl<M: Machine, E> Stage<M, E> {
     pub(super) fn is_due(&mut self, member: Member, generation: u32) -> bool {
         let now = self.now;
         let slot = &mut self.slots[member.0 as usize];
-        if slot.generation != generation || slot.armed.is_none() {
+        if slot.generation != generation || slot.armed == NEVER {
             return false;
         }
-        slot.armed = None;
-        if slot.due.is_some_and(|due| due <= now) {
-            slot.due = None;
+        slot.armed = NEVER;
+        if let Some(held) = &mut slot.held {
+            held.is_due = true;
+            return false;
+        }
+        if slot.due <= now {
+            slot.due = NEVER;
             return true;
         }
         self.arm(member);
@@ -214,9 +289,9 @@ impl<M: Machine, E> Stage<M, E> {
 
     fn arm(&mut self, member: Member) {
         let slot = &mut self.slots[member.0 as usize];
-        let Some(due) = slot.due else { return };
-        if slot.armed.is_none_or(|armed| armed > due) {
-            slot.armed = Some(due);
+        let due = slot.due;
+        if slot.armed > due {
+            slot.armed = due;
             slot.generation = slot.generation.wrapping_add(1);
             self.queue.push(due, Event::Wake { member, generation: slot.generation });
         }

@@ -203,3 +203,25 @@ fn a_run_may_stop_when_something_holds() {
     assert!(!kernel.run_until_holds(Timestamp(1_000_000), |kernel| kernel.stage().events() == 10));
     assert_eq!(kernel.stage().now(), Timestamp(1_000_000));
 }
+
+#[test]
+fn what_reaches_a_frozen_machine_waits_until_it_is_released() {
+    let mut kernel = kernel(1, 10);
+    tell(&mut kernel, 0, Told::WakeAt(120));
+    tell(&mut kernel, 110, Told::WakeAt(150));
+    tell(&mut kernel, 115, Told::Number(0));
+    kernel.run_until(Timestamp(100));
+    kernel.parts().1.hold(Member(0));
+    kernel.run_until(Timestamp(200));
+    assert_eq!(heard(&kernel, 0), [(0, Told::WakeAt(120))]);
+    assert!(kernel.stage().is_held(Member(0)));
+    kernel.parts().1.release(Member(0));
+    kernel.run_until(Timestamp(300));
+    let after: Vec<Told> = heard(&kernel, 0)
+        .iter()
+        .skip(1)
+        .map(|(at, told)| (*at == 200).then_some(*told))
+        .map(|told| told.expect("all of it came when it was released"))
+        .collect();
+    assert_eq!(after, [Told::WakeAt(150), Told::Number(0), Told::Tick]);
+}
