@@ -7,6 +7,7 @@ mod bench;
 mod ci;
 mod coverage;
 mod demo;
+mod sim;
 mod step;
 mod test;
 mod tidy;
@@ -40,6 +41,8 @@ enum Command {
     Bench(bench::Options),
     /// Runs the demonstration: three nodes on this machine.
     Demo(demo::Options),
+    /// Runs scenarios in the simulator: whole networks in virtual time.
+    Sim(sim::Options),
 }
 
 fn main() -> ExitCode {
@@ -61,5 +64,6 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Coverage(options) => coverage::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Demo(options) => demo::run(&options),
+        Command::Sim(options) => sim::run(&options),
     }
 }

@@ -19,12 +19,14 @@
 //! | `workload` | what people do: share, get, come and go |
 //! | `fault` | what goes wrong: plans, their schedule, random ones, and smaller ones |
 //! | `world` | the product's nodes, and everything between their brains |
+//! | `scenario`, `experiment` | worlds as TOML files; runs over seeds, grids, comparisons, the hunt |
 //! | `result` | from what runs measured to figures, tables, plots and files |
 //!
 //! Invariants: a run is sequential and depends on nothing but its inputs; observing it changes nothing.
 
 pub mod capture;
 pub mod draw;
+pub mod experiment;
 pub mod fault;
 pub mod flow;
 pub mod kernel;
@@ -32,6 +34,7 @@ pub mod link;
 pub mod packet;
 pub mod random;
 pub mod result;
+pub mod scenario;
 pub mod select;
 pub mod sim;
 pub mod topology;

@@ -1,0 +1,70 @@
+//! Where scenarios lie, and how they are read.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use mesh_sim::scenario::{FILE_BYTES_MAX, Scenario, Seeds};
+use mesh_sim::workload::Trace;
+
+/// The folder of the scenarios that come with the simulator.
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")
+}
+
+/// The scenarios that come with the simulator, by name.
+pub fn all() -> anyhow::Result<Vec<(PathBuf, Scenario)>> {
+    let folder = folder();
+    let entries = std::fs::read_dir(&folder).with_context(|| format!("can't list {}", folder.display()))?;
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    paths.sort();
+    paths.into_iter().map(|path| Ok((path.clone(), read(&path)?))).collect()
+}
+
+/// A scenario by its name or by its file, with values set as asked.
+pub fn scenario(name: &str, set: &[String], seeds: Option<&Seeds>) -> anyhow::Result<(PathBuf, Scenario)> {
+    let own = folder().join(format!("{name}.toml"));
+    let path = match Path::new(name) {
+        path if path.is_file() => path.to_owned(),
+        _ if own.is_file() => own,
+        _ => {
+            let names: Vec<String> = all()?.into_iter().map(|(_, scenario)| scenario.name).collect();
+            bail!("there is no scenario `{name}`, and no such file; there are: {}", names.join(", "));
+        }
+    };
+    let mut scenario = read(&path)?;
+    for assignment in set {
+        let (place, value) = assignment
+            .split_once('=')
+            .with_context(|| format!("`{assignment}` is not KEY=VALUE, such as nodes=50 or catalogue.contents=3"))?;
+        scenario = scenario.set(place.trim(), value.trim())?;
+    }
+    if let Some(seeds) = seeds {
+        scenario.seeds = seeds.clone();
+    }
+    Ok((path, scenario))
+}
+
+fn read(path: &Path) -> anyhow::Result<Scenario> {
+    let length = std::fs::metadata(path).with_context(|| format!("can't read {}", path.display()))?.len();
+    if length > FILE_BYTES_MAX as u64 {
+        bail!("{} is too long for a scenario: {length} bytes", path.display());
+    }
+    let text = std::fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
+    Scenario::from_toml(&text).with_context(|| format!("in {}", path.display()))
+}
+
+/// The traces that a scenario needs, read from beside it.
+pub fn traces(path: &Path, scenario: &Scenario) -> anyhow::Result<BTreeMap<String, Trace>> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let workload = scenario.workload();
+    let read = |name: &str| {
+        let path = folder.join(name);
+        let text =
+            std::fs::read_to_string(&path).with_context(|| format!("can't read the trace {}", path.display()))?;
+        let trace = Trace::from_csv(&text).with_context(|| format!("in {}", path.display()))?;
+        anyhow::Ok((name.to_owned(), trace))
+    };
+    workload.files().map(read).collect()
+}

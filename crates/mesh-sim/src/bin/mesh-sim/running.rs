@@ -1,0 +1,112 @@
+//! `run` and `sweep`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Context as _;
+use mesh_sim::experiment::{Batch, Variation, grid, run_all};
+use mesh_sim::scenario::{Scenario, Seeds};
+
+use crate::progress::Bar;
+use crate::report::Outcome;
+use crate::{files, report};
+
+/// What to run.
+#[derive(clap::Args)]
+pub struct RunOptions {
+    /// A scenario's name, or a file.
+    scenario: String,
+    /// The seeds, such as 1..50; by default the scenario's own.
+    #[arg(long)]
+    seeds: Option<Seeds>,
+    /// Sets a value of the scenario, such as nodes=50 or activities.0.exponent=0.9; may be given several times.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// What to run over which values.
+#[derive(clap::Args)]
+pub struct SweepOptions {
+    /// A scenario's name, or a file.
+    scenario: String,
+    /// Values to run with, such as nodes=50,100,200; several of these make a grid.
+    #[arg(long = "over", value_name = "KEY=A,B,C", required = true)]
+    over: Vec<String>,
+    /// The seeds; by default the scenario's own.
+    #[arg(long)]
+    seeds: Option<Seeds>,
+    /// Sets a value for all.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Where results go.
+#[derive(clap::Args)]
+pub struct Output {
+    /// The folder for results, plots and data; by default target/sim/NAME.
+    #[arg(short, long)]
+    output: Option<PathBuf>,
+    /// Prints data instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Shows no progress.
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+pub fn run(options: &RunOptions) -> anyhow::Result<Outcome> {
+    let (path, scenario) = files::scenario(&options.scenario, &options.set, options.seeds.as_ref())?;
+    let variants = [Variation::none(scenario.clone())];
+    batch_and_show(&path, &scenario, &variants, &options.output)
+}
+
+pub fn sweep(options: &SweepOptions) -> anyhow::Result<Outcome> {
+    let (path, scenario) = files::scenario(&options.scenario, &options.set, options.seeds.as_ref())?;
+    let axis = |text: &String| {
+        let (place, values) =
+            text.split_once('=').with_context(|| format!("`{text}` is not KEY=A,B,C, such as nodes=50,100"))?;
+        let values = values.split(',').map(|value| value.trim().to_owned()).collect();
+        anyhow::Ok((place.trim().to_owned(), values))
+    };
+    let axes = options.over.iter().map(axis).collect::<anyhow::Result<Vec<_>>>()?;
+    let variants = grid(&scenario, &axes)?;
+    batch_and_show(&path, &scenario, &variants, &options.output)
+}
+
+fn batch_and_show(
+    path: &std::path::Path,
+    scenario: &Scenario,
+    variants: &[Variation],
+    output: &Output,
+) -> anyhow::Result<Outcome> {
+    let batch = batch(path, variants, output.quiet)?;
+    let folder = report::folder(output.output.as_deref(), &scenario.name);
+    report::show(&batch, &scenario.expect, &scenario.measures, &folder, output.json)
+}
+
+/// Runs variants with a progress bar; Ctrl-C ends the batch and keeps what is done.
+pub fn batch(path: &std::path::Path, variants: &[Variation], quiet: bool) -> anyhow::Result<Batch> {
+    let stop = stop_flag()?;
+    let first = variants.first().context("there is nothing to run")?;
+    let traces = files::traces(path, &first.scenario)?;
+    let runs = variants.iter().map(|variant| variant.scenario.seeds.all().len()).sum();
+    let bar = Bar::new(runs, quiet);
+    let batch = run_all(variants, &traces, &bar, &stop)?;
+    bar.finish();
+    Ok(batch)
+}
+
+/// A flag that Ctrl-C sets; a second Ctrl-C ends the program at once.
+pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))?;
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    Ok(stop)
+}

@@ -1,0 +1,293 @@
+//! Plays a scenario: brings its demands and faults into the world at their times, and lets an observer look on.
+//!
+//! Invariant: the observer changes nothing; with and without it a run has the same digest.
+
+use std::collections::BTreeMap;
+use std::iter::Peekable;
+use std::ops::ControlFlow;
+
+use mesh_proto::port::UserRequestId;
+use mesh_proto::port::user::{UserCommand, UserReply};
+use mesh_proto::record::Access;
+use mesh_proto::{ContentId, Timestamp};
+
+use super::observer::Observer;
+use crate::fault::{Fault, FaultEvent, Phase, What};
+use crate::kernel::Member;
+use crate::scenario::Built;
+use crate::sim::{Sim, get_command};
+use crate::workload::{Demand, Demands, Want};
+use crate::world::NodeWorld;
+use crate::world::node::Power;
+use crate::world::store::Ending;
+use crate::world::tap::Tapped;
+
+/// The watcher is asked after so many events.
+const EVENTS_BETWEEN: u32 = 10_000;
+
+/// What is known of a content of the catalogue.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Offered {
+    pub(super) ticket: Option<String>,
+    pub(super) content: Option<ContentId>,
+    pub(super) bytes: u64,
+    pub(super) publisher: u32,
+    path: String,
+}
+
+/// A share whose answer is to come.
+#[derive(Debug, Clone, Copy)]
+struct Sharing {
+    member: Member,
+    request: UserRequestId,
+    number: u32,
+}
+
+/// A run under way.
+pub(super) struct Play {
+    pub(super) sim: Sim,
+    pub(super) observer: Observer,
+    pub(super) offered: BTreeMap<u32, Offered>,
+    /// Demands of nodes that were off, or for what nobody had shared.
+    pub(super) skipped: u64,
+    demands: Peekable<Demands>,
+    faults: Vec<Fault>,
+    schedule: Peekable<std::vec::IntoIter<FaultEvent>>,
+    starts: Peekable<std::vec::IntoIter<(Timestamp, Member)>>,
+    absent: std::collections::BTreeSet<Member>,
+    sharing: Vec<Sharing>,
+    /// Who wants what that nobody has a ticket for yet.
+    waiting: Vec<(Member, u32)>,
+    until: Timestamp,
+    ends_when_done: bool,
+    last_demand_done: bool,
+}
+
+impl Play {
+    pub(super) fn new(built: Built, observer: Observer) -> Self {
+        let Built { sim, demands, faults, schedule, starts, until, ends_when_done } = built;
+        Self {
+            sim,
+            observer,
+            offered: BTreeMap::new(),
+            skipped: 0,
+            demands: demands.peekable(),
+            faults,
+            schedule: schedule.into_iter().peekable(),
+            starts: starts.into_iter().peekable(),
+            absent: std::collections::BTreeSet::new(),
+            sharing: Vec::new(),
+            waiting: Vec::new(),
+            until,
+            ends_when_done,
+            last_demand_done: false,
+        }
+    }
+
+    /// Plays on until the end, or until `watch` breaks it off. It is told the time and the end now and then.
+    pub(super) fn run(&mut self, mut watch: impl FnMut(Timestamp, Timestamp) -> ControlFlow<()>) -> ControlFlow<()> {
+        self.sim.kernel().parts().0.events = Some(Vec::new());
+        while self.sim.now() < self.until {
+            let next = self.next_time();
+            while self.sim.kernel().step_many(next, EVENTS_BETWEEN) {
+                watch(self.sim.now(), self.until)?;
+            }
+            self.collect();
+            self.do_what_is_due();
+            let heals_later = self.heals_later();
+            self.observer.look(&mut self.sim, &self.offered, heals_later);
+            if self.ends_when_done && self.is_done() {
+                break;
+            }
+        }
+        self.observer.end(&self.sim, &self.offered);
+        ControlFlow::Continue(())
+    }
+
+    /// Plays to the end and shows every event.
+    pub(super) fn tap(&mut self, show: &mut impl FnMut(&NodeWorld, Tapped) -> ControlFlow<()>) {
+        self.sim.kernel().parts().0.tap = Some(Vec::new());
+        self.sim.kernel().parts().0.events = Some(Vec::new());
+        while self.sim.now() < self.until {
+            let next = self.next_time();
+            while self.sim.kernel().step_many(next, EVENTS_BETWEEN) {
+                if self.show(show).is_break() {
+                    return;
+                }
+            }
+            self.collect();
+            self.do_what_is_due();
+            let heals_later = self.heals_later();
+            self.observer.look(&mut self.sim, &self.offered, heals_later);
+            if self.show(show).is_break() || (self.ends_when_done && self.is_done()) {
+                return;
+            }
+        }
+    }
+
+    fn show(&mut self, show: &mut impl FnMut(&NodeWorld, Tapped) -> ControlFlow<()>) -> ControlFlow<()> {
+        let events = self.sim.kernel().parts().0.tap.as_mut().map(std::mem::take).unwrap_or_default();
+        events.into_iter().try_for_each(|event| show(self.sim.world(), event))
+    }
+
+    fn next_time(&mut self) -> Timestamp {
+        let demand = self.demands.peek().map(|demand| demand.at);
+        let fault = self.schedule.peek().map(|event| event.at);
+        let start = self.starts.peek().map(|(at, _)| *at);
+        let look = Some(self.observer.next_look(self.sim.now()));
+        let next = [demand, fault, start, look].into_iter().flatten().min();
+        next.unwrap_or(self.until).clamp(self.sim.now(), self.until)
+    }
+
+    /// Whether a fault that is under way or to come will end, or begin.
+    fn heals_later(&mut self) -> bool {
+        self.schedule.peek().is_some()
+    }
+
+    fn do_what_is_due(&mut self) {
+        let now = self.sim.now();
+        while let Some(demand) = self.demands.next_if(|demand| demand.at <= now) {
+            self.demand(demand);
+        }
+        while let Some((_, member)) = self.starts.next_if(|(at, _)| *at <= now) {
+            if !self.absent.contains(&member) {
+                self.sim.start(member);
+                self.observer.started(&self.sim, member);
+            }
+        }
+        while let Some(event) = self.schedule.next_if(|event| event.at <= now) {
+            let what: What = self.faults[event.fault].what.clone();
+            let before: Vec<bool> = self.running();
+            let (world, stage) = self.sim.kernel().parts();
+            world.fault(stage, &what, &event);
+            self.observer.fault(&what, &event, event.phase == Phase::Begin, now);
+            self.note_starts(&before);
+        }
+    }
+
+    fn running(&self) -> Vec<bool> {
+        self.sim.world().nodes.iter().map(|node| node.power == Power::On).collect()
+    }
+
+    fn note_starts(&mut self, before: &[bool]) {
+        for (number, running) in self.running().into_iter().enumerate() {
+            if running && !before.get(number).copied().unwrap_or(false) {
+                self.observer.started(&self.sim, Member(number as u32));
+            }
+        }
+    }
+
+    /// Takes answers and events.
+    fn collect(&mut self) {
+        let sharing = std::mem::take(&mut self.sharing);
+        for share in sharing {
+            match self.sim.take_reply(share.member, share.request) {
+                Some(UserReply::Shared(view)) => {
+                    let offered = self.offered.entry(share.number).or_default();
+                    (offered.ticket, offered.content) = (Some(view.ticket), Some(view.content_id));
+                    self.observer.offered(share.member, view.content_id, self.sim.now());
+                }
+                Some(_) => self.skipped += 1,
+                None if self.sim.is_on(share.member) => self.sharing.push(share),
+                None => self.skipped += 1,
+            }
+        }
+        for (member, number) in std::mem::take(&mut self.waiting) {
+            self.get(member, number);
+        }
+        let events = self.sim.kernel().parts().0.events.as_mut().map(std::mem::take).unwrap_or_default();
+        self.observer.events(&self.sim, &events);
+    }
+
+    fn demand(&mut self, demand: Demand) {
+        let member = Member(demand.node);
+        match demand.what {
+            Want::Share { content, bytes } => self.share(member, content, bytes, 0, false),
+            Want::Announce { content } => self.announce(member, content),
+            Want::Update { content, version, bytes } => self.share(member, content, bytes, version, true),
+            Want::Get { content } => self.get(member, content),
+            Want::Absent => {
+                self.absent.insert(member);
+                self.sim.end(member, Ending::MachineOff);
+            }
+            Want::Leave => self.sim.leave(member),
+            Want::Crash => {
+                let seed = self.sim.now().0;
+                self.sim.end(member, Ending::PowerCut { seed });
+            }
+            Want::Return => {
+                self.absent.remove(&member);
+                let was_on = self.sim.is_on(member);
+                self.sim.start(member);
+                if !was_on {
+                    self.observer.started(&self.sim, member);
+                }
+            }
+        }
+    }
+
+    fn share(&mut self, member: Member, number: u32, bytes: u64, version: u32, listed: bool) {
+        if !self.sim.is_on(member) {
+            self.skipped += 1;
+            return;
+        }
+        let path = format!("/home/content-{number}-{version}");
+        let seed = u64::from(number) << 32 | u64::from(version);
+        self.sim.put_file(member, &path, bytes, seed);
+        let offered = self.offered.entry(number).or_default();
+        *offered = Offered { ticket: None, content: None, bytes, publisher: member.0, path };
+        self.ask_to_share(member, number, listed);
+    }
+
+    fn ask_to_share(&mut self, member: Member, number: u32, listed: bool) {
+        let offered = &self.offered[&number];
+        let command = UserCommand::Share {
+            path: offered.path.clone(),
+            name: Some(format!("content-{number}")),
+            listed: Some(listed),
+            tags: None,
+            access: Some(Access::Public),
+        };
+        let request = self.sim.ask_later(member, command);
+        self.sharing.push(Sharing { member, request, number });
+    }
+
+    fn announce(&mut self, member: Member, number: u32) {
+        match self.offered.get(&number) {
+            Some(offered) if offered.publisher == member.0 && self.sim.is_on(member) => {
+                self.ask_to_share(member, number, true);
+            }
+            _ => self.skipped += 1,
+        }
+    }
+
+    fn get(&mut self, member: Member, number: u32) {
+        if !self.sim.is_on(member) {
+            self.skipped += 1;
+            return;
+        }
+        let ticket = self.offered.get(&number).and_then(|offered| offered.ticket.clone());
+        let is_coming = self.sharing.iter().any(|share| share.number == number);
+        match (ticket, self.offered.get(&number).and_then(|offered| offered.content)) {
+            (Some(ticket), Some(content)) => {
+                if self.offered[&number].publisher == member.0 {
+                    return;
+                }
+                self.sim.tell(member, get_command(&ticket, &format!("/home/got-{}", content.short())));
+                self.observer.asked(member, content, self.sim.now());
+            }
+            _ if is_coming => self.waiting.push((member, number)),
+            _ => self.skipped += 1,
+        }
+    }
+
+    /// Whether nothing more is to come: no demand, no fault, nothing unfinished.
+    fn is_done(&mut self) -> bool {
+        self.last_demand_done |= self.demands.peek().is_none() && self.starts.peek().is_none();
+        self.last_demand_done
+            && self.schedule.peek().is_none()
+            && self.sharing.is_empty()
+            && self.waiting.is_empty()
+            && self.observer.is_idle(&self.sim)
+    }
+}

@@ -1,0 +1,87 @@
+//! One run: from a scenario and a seed to its figures.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use mesh_proto::Timestamp;
+
+use super::measures;
+use super::observer::Observer;
+use super::play::Play;
+use crate::capture::Capture;
+use crate::result::{MeasureError, Measured};
+use crate::scenario::{BuildError, Scenario};
+use crate::workload::Trace;
+use crate::world::tap::Tapped;
+use crate::world::{NodeWorld, Violation};
+
+/// Why there is no result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The scenario has no world.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// What was measured is no measure.
+    #[error(transparent)]
+    Measure(#[from] MeasureError),
+    /// It was broken off.
+    #[error("broken off")]
+    BrokenOff,
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Run {
+    /// Its figures.
+    pub measured: Measured,
+    /// Invariants that did not hold.
+    pub violations: Vec<Violation>,
+    /// Every event, if they were asked for.
+    pub capture: Option<Capture>,
+}
+
+/// Runs a scenario with a seed. `watch` is told the time and the end now and then, and may break it off.
+///
+/// # Errors
+/// [`RunError`].
+pub fn run(
+    scenario: &Scenario,
+    seed: u64,
+    traces: &BTreeMap<String, Trace>,
+    captures: bool,
+    watch: impl FnMut(Timestamp, Timestamp) -> ControlFlow<()>,
+) -> Result<Run, RunError> {
+    let built = scenario.build(seed, traces)?;
+    let settled = Timestamp((scenario.settled_s * 1e9) as u64);
+    let observer = Observer::new(Duration::from_secs_f64(scenario.duration_s), settled);
+    let mut play = Play::new(built, observer);
+    if captures {
+        play.sim.kernel().capture();
+    }
+    if play.run(watch).is_break() {
+        return Err(RunError::BrokenOff);
+    }
+    let measured = measures::measure(&play, seed)?;
+    let capture = play.sim.kernel().take_capture();
+    let violations = play.sim.world().violations.clone();
+    Ok(Run { measured, violations, capture })
+}
+
+/// Runs a scenario with a seed and shows every event, with the world as it is then.
+///
+/// # Errors
+/// [`RunError`].
+pub fn tapped(
+    scenario: &Scenario,
+    seed: u64,
+    traces: &BTreeMap<String, Trace>,
+    mut show: impl FnMut(&NodeWorld, Tapped) -> ControlFlow<()>,
+) -> Result<(), RunError> {
+    let built = scenario.build(seed, traces)?;
+    let observer = Observer::new(Duration::from_secs_f64(scenario.duration_s), Timestamp::ZERO);
+    let mut play = Play::new(built, observer);
+    play.tap(&mut show);
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! Scenarios hold, and are the same run in two processes, whoever watches.
+
+use std::path::Path;
+use std::process::Command;
+
+use mesh_sim::scenario::Scenario;
+
+/// Small enough for every change; the full set is a command.
+const RUN: &[(&str, &[&str])] = &[
+    ("slow-links", &[]),
+    ("wrong-clocks", &[]),
+    ("newcomer", &["topology.nodes=41", "node.newcomers.who.nodes=[40]", "catalogue.contents=20"]),
+    ("newcomer-without-multicast", &["topology.nodes=41", "node.newcomers.who.nodes=[40]", "catalogue.contents=20"]),
+    ("full-disks", &["topology.nodes=12", "catalogue.size_bytes=1_000_000", "faults.0.select.nodes=[2, 5, 8, 11]"]),
+    (
+        "leavers",
+        &["topology.nodes=12", "catalogue.size_bytes=4_000_000", "faults.0.at_s=91", "faults.0.select.nodes=[3, 7]"],
+    ),
+];
+
+/// Runs a scenario in a process of its own, and gives what it printed.
+fn run(name: &str, set: &[&str], folder: &Path) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-sim"));
+    command.args(["run", name, "--seeds", "1..3", "--json", "--quiet", "--output"]).arg(folder);
+    for assignment in set {
+        command.args(["--set", assignment]);
+    }
+    let output = command.output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name} {set:?}: {said}");
+    String::from_utf8(output.stdout).expect("JSON is text")
+}
+
+#[test]
+fn scenarios_hold_and_two_processes_run_them_alike() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, set) in RUN {
+        let first = run(name, set, &folder.path().join("first"));
+        assert!(first.contains("\"digest\""), "{name} says its digest");
+        let second = run(name, set, &folder.path().join("second"));
+        assert!(
+            first == second,
+            "{name} {set:?} is another run each time: compare with `cargo xtask sim replay {name}`"
+        );
+    }
+}
+
+#[test]
+fn every_scenario_can_be_read_and_says_what_it_is_named() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).expect("lists") {
+        let path = entry.expect("lists").path();
+        let text = std::fs::read_to_string(&path).expect("reads");
+        let scenario = Scenario::from_toml(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!(path.file_stem().and_then(|name| name.to_str()), Some(scenario.name.as_str()));
+        assert!(!scenario.expect.is_empty(), "{} expects nothing", scenario.name);
+        assert_eq!(Scenario::from_toml(&scenario.to_toml()).as_ref(), Ok(&scenario), "{} reads back", scenario.name);
+        count += 1;
+    }
+    assert!(count >= 10, "{count} scenarios");
+}
+
+#[test]
+fn a_wrong_key_is_refused_with_its_line() {
+    let text = "name = \"x\"\nquestion = \"?\"\nduration_s = 10\ncolour = \"red\"\n[topology]\nkind = \"segment\"\nnodes = 3\n";
+    let error = Scenario::from_toml(text).expect_err("there is no such key").to_string();
+    assert!(error.contains("line 4") && error.contains("colour"), "{error}");
+}
+
+#[test]
+fn a_value_is_set_by_its_path() {
+    let text = "name = \"x\"\nquestion = \"?\"\nduration_s = 10\n[topology]\nkind = \"segment\"\nnodes = 3\nlinks = [{ preset = \"lan\" }]\n";
+    let scenario = Scenario::from_toml(text).expect("reads");
+    let set = scenario.set("topology.nodes", "7").and_then(|scenario| scenario.set("seeds", "2..4")).expect("sets");
+    assert_eq!(set.seeds.all(), [2, 3, 4]);
+    assert_eq!(set.topology.make(1).expect("makes").programs(), 7);
+    for (path, value) in
+        [("topology.colour", "3"), ("nothing.here", "3"), ("duration_s", "-1"), ("topology.links.4", "1")]
+    {
+        assert!(scenario.set(path, value).is_err(), "{path} = {value}");
+    }
+}

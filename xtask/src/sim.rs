@@ -1,0 +1,19 @@
+//! `cargo xtask sim`: the simulator's own program, built with optimisations, with whatever is said behind `sim`.
+
+use clap::Args;
+
+use crate::step;
+
+#[derive(Args)]
+#[command(disable_help_flag = true)]
+pub struct Options {
+    /// `list`, `run`, `sweep`, `compare`, `hunt`, `shrink`, `trace`, `replay`, `docs`; `--help` tells more of each.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+pub fn run(options: &Options) -> anyhow::Result<()> {
+    let mut command = step::cargo(&["run", "--quiet", "--release", "-p", "mesh-sim", "--bin", "mesh-sim", "--"]);
+    command.args(&options.arguments);
+    step::run(command)
+}
