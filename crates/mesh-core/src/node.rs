@@ -202,7 +202,7 @@ impl Node {
             return;
         }
         for node in self.records.take_new_nodes() {
-            let addresses = self.records.addresses_of(node).to_vec();
+            let addresses = self.records.addresses_of(node);
             self.peers.learn(node, &addresses, "gossip");
             self.peers.be_polite(&self.ctx, node);
         }

@@ -63,14 +63,14 @@ impl Node {
 
     fn catalogue(&self, words: &str) -> Vec<CatalogueView> {
         let found = self.records.search(words);
-        found.into_iter().filter_map(|(entry, publisher)| self.catalogue_view(entry, publisher)).collect()
+        found.into_iter().filter_map(|(entry, publisher)| self.catalogue_view(&entry, publisher)).collect()
     }
 
     fn catalogue_view(&self, entry: &CatalogueEntry, publisher: NodeId) -> Option<CatalogueView> {
         let Subject::Content(content) = entry.subject else { return None };
         let addresses = match publisher == self.ctx.node {
             true => self.own_addresses(),
-            false => self.records.addresses_of(publisher).to_vec(),
+            false => self.records.addresses_of(publisher),
         };
         Some(CatalogueView {
             content_id: content,

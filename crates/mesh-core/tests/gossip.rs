@@ -33,7 +33,7 @@ fn settled(nodes: usize) -> World {
 fn bring_news(world: &mut World, host: usize, number: u8) {
     let record = signed([0xee; 32], &entry(ContentId([number; 32]), 1, false, "news"));
     let from = (0..world.hosts.len()).find(|peer| world.is_connected(*peer, host)).expect("it has a peer");
-    let records = Records { records: vec![record], extensions: Extensions::default() };
+    let records = Records { records: vec![record.into()], extensions: Extensions::default() };
     world.inject(host, from, Message::Records(records));
 }
 

@@ -56,7 +56,14 @@ fn forged(signer: [u8; 32], record: &Record, other: &Record) -> Signed {
 }
 
 fn send(world: &mut World, host: usize, from: usize, records: Vec<Signed>) {
-    world.inject(host, from, Message::Records(Records { records, extensions: Extensions::default() }));
+    world.inject(
+        host,
+        from,
+        Message::Records(Records {
+            records: records.into_iter().map(Into::into).collect(),
+            extensions: Extensions::default(),
+        }),
+    );
 }
 
 /// Nodes in a line, each connected to its neighbours.

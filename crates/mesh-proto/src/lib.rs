@@ -4,7 +4,7 @@
 //! |---|---|
 //! | what a thing is called | [`id`], [`mod@unit`], [`time`] |
 //! | how bytes from outside become values | [`codec`], [`limits`], [`extensions`] |
-//! | what peers say to each other | [`message`] (control), [`bulk`] (payload), [`record`] (signed and spread) |
+//! | what peers say to each other | [`message`] (control), [`bulk`] (payload), [`record`], [`shared_record`] (signed and spread) |
 //! | what one person hands to another | [`ticket`], [`address`] |
 //! | how the brain meets the world | [`machine`], [`port`], [`payload`] |
 //!
@@ -24,6 +24,7 @@ pub mod payload;
 pub mod port;
 pub mod record;
 pub mod record_list;
+pub mod shared_record;
 pub mod ticket;
 pub mod time;
 pub mod unit;
@@ -31,6 +32,7 @@ pub mod unit;
 pub use chunk_set::{ChunkRange, ChunkSet};
 pub use id::{ChunkId, CommandId, CommunityId, ConnectionId, ContentId, LineId, MemberId, NodeId, PageId};
 pub use machine::{Machine, WakeReason};
+pub use shared_record::SharedRecord;
 pub use ticket::Ticket;
 pub use time::{Timestamp, UnixMs};
 pub use unit::{ByteCount, ByteRate};

@@ -16,7 +16,8 @@ use crate::limits::{
     PAGE_BYTES_MAX, RECORD_BYTES_MAX, RECORD_NAMES_PER_MESSAGE_MAX, RECORDS_PER_MESSAGE_MAX, SUMMARY_BUCKETS,
     SUMMARY_LEVELS_MAX,
 };
-use crate::record::{Access, RecordName, Signed};
+use crate::record::{Access, RecordName};
+use crate::shared_record::SharedRecord;
 use crate::time::UnixMs;
 
 /// The control protocol's name; its major version changes when an old node could misunderstand a new one.
@@ -30,7 +31,7 @@ pub struct Hello {
     /// The node's name for people; may be empty.
     pub name: String,
     /// Certificates and memberships that say whose node this is (at most 8).
-    pub credentials: Vec<Signed>,
+    pub credentials: Vec<SharedRecord>,
     /// The sender's civil time, to notice clocks that are far off.
     pub clock: UnixMs,
     /// Room for later.
@@ -83,7 +84,7 @@ pub struct RecordsWanted {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 pub struct Records {
     /// The records.
-    pub records: Vec<Signed>,
+    pub records: Vec<SharedRecord>,
     /// Room for later.
     pub extensions: Extensions,
 }

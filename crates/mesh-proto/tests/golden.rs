@@ -40,7 +40,7 @@ fn messages() -> Vec<Message> {
         Message::Hello(Hello {
             agent: "mesh/0.1.0".into(),
             name: "attic".into(),
-            credentials: vec![signed()],
+            credentials: vec![signed().into()],
             clock: UnixMs(1_700_000_000_000),
             extensions: future,
         }),
@@ -52,7 +52,7 @@ fn messages() -> Vec<Message> {
             extensions: none(),
         }),
         Message::RecordsWanted(RecordsWanted { names: vec![name()], extensions: none() }),
-        Message::Records(Records { records: vec![signed()], extensions: none() }),
+        Message::Records(Records { records: vec![signed().into()], extensions: none() }),
         Message::Holdings(Holdings { added: vec![1, 1 << 60], removed: vec![2], full: false, extensions: none() }),
         Message::HaveRequest(HaveRequest { content: content(), extensions: none() }),
         Message::Have(Have {
@@ -246,7 +246,7 @@ fn the_largest_legitimate_messages_pass_their_limits() {
     let mut big = signed();
     big.body = vec![7; RECORD_BYTES_MAX - 200];
     let largest = [
-        Message::Records(Records { records: vec![big; RECORDS_PER_MESSAGE_MAX], extensions: none() }),
+        Message::Records(Records { records: vec![big.into(); RECORDS_PER_MESSAGE_MAX], extensions: none() }),
         Message::RecordList(RecordList {
             buckets: (0..64).collect(),
             known: vec![(name(), u64::MAX); RECORD_NAMES_PER_MESSAGE_MAX],

@@ -1,14 +1,16 @@
 //! The set of verified records. Of two with one name the higher version wins, then the greater body.
 
+use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_proto::limits::{
     CATALOGUE_ENTRIES_MAX, CATALOGUE_ENTRIES_PER_PUBLISHER_MAX, NODES_KNOWN_MAX, SUMMARY_BUCKETS, SUMMARY_LEVELS_MAX,
 };
-use mesh_proto::record::{CatalogueEntry, NodeRecord, Record, RecordKind, RecordName, Signed, Subject};
+use mesh_proto::record::{CatalogueEntry, NodeRecord, Record, RecordKind, RecordName, Subject};
 use mesh_proto::record_list::Listed;
-use mesh_proto::{ContentId, NodeId};
+use mesh_proto::shared_record::{LEVEL_BITS, Outline, PLACE_BITS, place};
+use mesh_proto::{ContentId, NodeId, SharedRecord};
 
 /// Certificates, memberships, revocations and versions kept in all.
 const OTHERS_MAX: usize = 16_384;
@@ -17,16 +19,56 @@ const OTHERS_MAX: usize = 16_384;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
 
-/// A record and its decoded body.
+/// A record in the order of names.
 #[derive(Debug, Clone)]
-pub struct Known {
-    /// As it travels.
-    pub signed: Signed,
-    /// Decoded.
-    pub record: Record,
-    /// Of signer and body.
-    hash: u64,
+struct ByName(SharedRecord);
+
+/// A record in the order of places, so that each bucket is a range.
+#[derive(Debug, Clone)]
+struct ByPlace(SharedRecord);
+
+fn outline(record: &SharedRecord) -> &Outline {
+    record.outline().expect("only well-formed records are in the book")
 }
+
+impl Borrow<RecordName> for ByName {
+    fn borrow(&self) -> &RecordName {
+        outline(&self.0).name()
+    }
+}
+
+impl Borrow<(u64, RecordName)> for ByPlace {
+    fn borrow(&self) -> &(u64, RecordName) {
+        &outline(&self.0).seat
+    }
+}
+
+macro_rules! ordered_by {
+    ($type:ty, $key:ty) => {
+        impl Ord for $type {
+            fn cmp(&self, other: &Self) -> Ordering {
+                Borrow::<$key>::borrow(self).cmp(other.borrow())
+            }
+        }
+
+        impl PartialOrd for $type {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl PartialEq for $type {
+            fn eq(&self, other: &Self) -> bool {
+                self.cmp(other).is_eq()
+            }
+        }
+
+        impl Eq for $type {}
+    };
+}
+
+ordered_by!(ByName, RecordName);
+ordered_by!(ByPlace, (u64, RecordName));
 
 /// How a record that somebody lists stands to what is here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,46 +82,31 @@ pub enum Standing {
 }
 
 /// The records. See the module.
+///
+/// Each is kept as it travels and shared with all who hold it; what it says is decoded when somebody asks.
 #[derive(Debug, Default)]
 pub struct Book {
-    records: BTreeMap<RecordName, Known>,
-    /// The same names in the order of their places, so that each bucket is a range.
-    places: BTreeSet<(u64, RecordName)>,
+    by_name: BTreeSet<ByName>,
+    by_place: BTreeSet<ByPlace>,
     by_content: BTreeMap<ContentId, BTreeSet<NodeId>>,
+    /// Who vouched for whom: kind, subject, signer.
+    vouchers: BTreeSet<(RecordKind, [u8; 32], [u8; 32])>,
     per_publisher: BTreeMap<[u8; 32], usize>,
     counts: BTreeMap<RecordKind, usize>,
     buckets: Vec<u64>,
 }
 
-fn hash(signed: &Signed) -> u64 {
-    let bytes = [signed.signer.as_slice(), &signed.body].concat();
-    let digest = blake3::hash(&bytes);
-    let head = digest.as_bytes().first_chunk::<8>().copied().unwrap_or_default();
-    u64::from_le_bytes(head)
-}
-
 /// The content that a record lists.
-fn listed_content(record: &Record) -> Option<ContentId> {
-    match record {
-        Record::Catalogue(CatalogueEntry { subject: Subject::Content(content), withdrawn: false, .. }) => {
-            Some(*content)
+fn listed_content(record: &SharedRecord) -> Option<ContentId> {
+    if record.kind != RecordKind::Catalogue {
+        return None;
+    }
+    match record.record() {
+        Ok(Record::Catalogue(CatalogueEntry { subject: Subject::Content(content), withdrawn: false, .. })) => {
+            Some(content)
         }
         _ => None,
     }
-}
-
-/// Bits of a place that tell the buckets of one level apart.
-const LEVEL_BITS: usize = 6;
-/// Bits of a place: those of all levels.
-const PLACE_BITS: usize = LEVEL_BITS * SUMMARY_LEVELS_MAX;
-
-const _: () = assert!(SUMMARY_BUCKETS == 1 << LEVEL_BITS && PLACE_BITS < 64);
-
-/// Where a name stands: the numbers of its buckets, from the top level down.
-fn place(name: &RecordName) -> u64 {
-    let digest = blake3::hash(&mesh_proto::codec::encode(name));
-    let levels = digest.as_bytes().iter().take(SUMMARY_LEVELS_MAX);
-    levels.fold(0, |place, byte| (place << LEVEL_BITS) | (u64::from(*byte) % SUMMARY_BUCKETS as u64))
 }
 
 /// Which of the buckets below `level` levels a place is in.
@@ -94,30 +121,27 @@ pub fn bucket(name: &RecordName) -> usize {
 }
 
 impl Book {
-    /// Takes a verified record. Says whether it was news.
+    /// Takes a verified record. Says whether it was news. A malformed one never is.
     ///
     /// # Errors
     /// [`Full`] at a limit.
-    pub fn put(&mut self, signed: Signed, record: Record) -> Result<bool, Full> {
-        let name = record.name(signed.signer);
-        let known = self.records.get(&name);
+    pub fn put(&mut self, record: SharedRecord) -> Result<bool, Full> {
+        let Some(Outline { seat: (place, name), version, hash }) = record.outline().copied() else { return Ok(false) };
+        let known = self.find(&name).cloned();
         let is_news =
-            known.is_none_or(|known| (record.version(), &signed.body) > (known.record.version(), &known.signed.body));
+            known.as_ref().is_none_or(|known| (version, &record.body) > (outline(known).version, &known.body));
         if !is_news {
             return Ok(false);
         }
-        let old_hash = known.map(|known| known.hash);
-        if old_hash.is_none() {
+        if known.is_none() {
             self.make_room(&name)?;
         }
-        let (place, hash) = (place(&name), hash(&signed));
         self.buckets.resize(SUMMARY_BUCKETS, 0);
         let sum = &mut self.buckets[bucket_at(place, 0)];
-        *sum = sum.wrapping_sub(old_hash.unwrap_or(0)).wrapping_add(hash);
-        self.places.insert((place, name));
-        let signer = signed.signer;
-        let old = self.records.insert(name, Known { signed, record: record.clone(), hash });
-        self.index(old.as_ref().map(|old| &old.record), &record, signer);
+        *sum = sum.wrapping_sub(known.as_ref().map_or(0, |known| outline(known).hash)).wrapping_add(hash);
+        self.index(known.as_ref(), &record);
+        self.by_place.replace(ByPlace(record.clone()));
+        self.by_name.replace(ByName(record));
         Ok(true)
     }
 
@@ -142,9 +166,9 @@ impl Book {
         Ok(())
     }
 
-    /// Keeps who lists which content in step with a record that takes the place of another.
-    fn index(&mut self, old: Option<&Record>, new: &Record, signer: [u8; 32]) {
-        let publisher = NodeId(signer);
+    /// Keeps who lists which content and who vouched for whom in step with a record that takes the place of another.
+    fn index(&mut self, old: Option<&SharedRecord>, new: &SharedRecord) {
+        let publisher = NodeId(new.signer);
         if let Some(content) = old.and_then(listed_content)
             && let Some(publishers) = self.by_content.get_mut(&content)
         {
@@ -156,34 +180,50 @@ impl Book {
         if let Some(content) = listed_content(new) {
             self.by_content.entry(content).or_default().insert(publisher);
         }
+        let RecordName { kind, signer, subject } = *outline(new).name();
+        if matches!(kind, RecordKind::NodeCertificate | RecordKind::Membership) {
+            self.vouchers.insert((kind, subject, signer));
+        }
     }
 
     /// One record.
     #[must_use]
-    pub fn find(&self, name: &RecordName) -> Option<&Known> {
-        self.records.get(name)
+    pub fn find(&self, name: &RecordName) -> Option<&SharedRecord> {
+        self.by_name.get(name).map(|known| &known.0)
+    }
+
+    /// The version of a record.
+    #[must_use]
+    pub fn version(&self, name: &RecordName) -> Option<u64> {
+        self.find(name).map(|known| outline(known).version)
     }
 
     /// A node's own record.
     #[must_use]
-    pub fn node(&self, node: NodeId) -> Option<&NodeRecord> {
+    pub fn node(&self, node: NodeId) -> Option<NodeRecord> {
         let name = RecordName { kind: RecordKind::Node, signer: node.0, subject: node.0 };
-        match &self.records.get(&name)?.record {
-            Record::Node(record) => Some(record),
+        match self.find(&name)?.record() {
+            Ok(Record::Node(record)) => Some(record),
             _ => None,
         }
     }
 
     /// Nodes known by record.
     pub fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
-        self.of_kind(RecordKind::Node).map(|known| NodeId(known.signed.signer))
+        self.of_kind(RecordKind::Node).map(|known| NodeId(known.signer))
     }
 
     /// All records of a kind.
-    pub fn of_kind(&self, kind: RecordKind) -> impl Iterator<Item = &Known> {
+    pub fn of_kind(&self, kind: RecordKind) -> impl Iterator<Item = &SharedRecord> {
         let first = RecordName { kind, signer: [0; 32], subject: [0; 32] };
         let last = RecordName { kind, signer: [255; 32], subject: [255; 32] };
-        self.records.range(first..=last).map(|(_, known)| known)
+        self.by_name.range(first..=last).map(|known| &known.0)
+    }
+
+    /// Who signed records of this kind for a subject: node certificates or memberships.
+    pub fn vouchers(&self, kind: RecordKind, subject: [u8; 32]) -> impl Iterator<Item = [u8; 32]> + '_ {
+        let all = (kind, subject, [0; 32])..=(kind, subject, [255; 32]);
+        self.vouchers.range(all).map(|(_, _, signer)| *signer)
     }
 
     /// Who lists a content.
@@ -199,11 +239,11 @@ impl Book {
         buckets
     }
 
-    fn range(&self, path: &[u8]) -> impl Iterator<Item = &(u64, RecordName)> {
+    fn range(&self, path: &[u8]) -> impl Iterator<Item = &Outline> {
         let below = PLACE_BITS - LEVEL_BITS * path.len().min(SUMMARY_LEVELS_MAX);
         let first = path.iter().fold(0, |place, bucket| (place << LEVEL_BITS) | u64::from(*bucket)) << below;
         let least = RecordName { kind: RecordKind::Node, signer: [0; 32], subject: [0; 32] };
-        self.places.range((first, least)..(first + (1 << below), least))
+        self.by_place.range((first, least)..(first + (1 << below), least)).map(|known| outline(&known.0))
     }
 
     /// How many records a bucket holds; counts no further than `most`.
@@ -216,24 +256,24 @@ impl Book {
     #[must_use]
     pub fn sums(&self, path: &[u8]) -> Vec<u64> {
         let mut sums = vec![0_u64; SUMMARY_BUCKETS];
-        for (place, name) in self.range(path) {
-            let sum = &mut sums[bucket_at(*place, path.len())];
-            *sum = sum.wrapping_add(self.records.get(name).map_or(0, |known| known.hash));
+        for known in self.range(path) {
+            let sum = &mut sums[bucket_at(known.seat.0, path.len())];
+            *sum = sum.wrapping_add(known.hash);
         }
         sums
     }
 
     /// The records in a bucket, as they are listed.
     pub fn list(&self, path: &[u8]) -> impl Iterator<Item = Listed> {
-        self.range(path).filter_map(|(_, name)| self.records.get(name)).map(Known::listed)
+        self.range(path).map(Outline::listed)
     }
 
     /// How a record that somebody lists stands to what is here.
     #[must_use]
     pub fn standing(&self, listed: &Listed) -> Standing {
-        let Some(known) = self.records.get(&listed.name) else { return Standing::Lacking };
+        let Some(known) = self.find(&listed.name).map(outline) else { return Standing::Lacking };
         let differs = listed.hash.is_some_and(|hash| Some(hash) != known.listed().hash);
-        match listed.version.cmp(&known.record.version()) {
+        match listed.version.cmp(&known.version) {
             Ordering::Greater => Standing::Lacking,
             Ordering::Equal if differs => Standing::Lacking,
             Ordering::Equal => Standing::Same,
@@ -254,22 +294,10 @@ impl Book {
     }
 }
 
-impl Known {
-    /// As it is listed.
-    #[must_use]
-    pub fn listed(&self) -> Listed {
-        Listed {
-            name: self.record.name(self.signed.signer),
-            version: self.record.version(),
-            hash: Some(self.hash as u32),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use mesh_proto::extensions::Extensions;
-    use mesh_proto::record::{Access, ContentKind, Membership, NodeCertificate, Revocation};
+    use mesh_proto::record::{Access, ContentKind, Membership, NodeCertificate, Revocation, Signed};
     use mesh_proto::{CommunityId, LineId, MemberId, UnixMs};
     use proptest::collection::vec;
     use proptest::prelude::*;
@@ -330,21 +358,26 @@ mod tests {
         }
     }
 
-    fn any_record() -> impl Strategy<Value = (Signed, Record)> {
+    fn shared(signer: u8, record: &Record) -> SharedRecord {
+        let (kind, body) = (record.kind(), record.encode_body());
+        Signed { kind, signer: [signer; 32], body, signature: [[0; 32]; 2] }.into()
+    }
+
+    fn any_record() -> impl Strategy<Value = SharedRecord> {
         (0..5_u8, 0..3_u8, 0..3_u8, 1..4_u64, 0..4_u8).prop_map(|(kind, signer, subject, version, variant)| {
-            let record = one(kind, signer, subject, version, variant);
-            let (kind, body) = (record.kind(), record.encode_body());
-            (Signed { kind, signer: [signer; 32], body, signature: [[0; 32]; 2] }, record)
+            shared(signer, &one(kind, signer, subject, version, variant))
         })
     }
 
     /// All that can be asked of a book.
     fn state(book: &Book) -> impl PartialEq + std::fmt::Debug {
-        let records: Vec<Signed> = book.records.values().map(|known| known.signed.clone()).collect();
+        let records: Vec<SharedRecord> = book.by_name.iter().map(|known| known.0.clone()).collect();
+        let placed: BTreeSet<SharedRecord> = book.by_place.iter().map(|known| known.0.clone()).collect();
+        assert_eq!(placed, records.iter().cloned().collect(), "both orders hold the same");
         let publishers: Vec<Vec<NodeId>> =
             (0..3).map(|content| book.publishers(ContentId([content; 32])).collect()).collect();
         let sums: Vec<Vec<u64>> = (0..64).map(|bucket| book.sums(&[bucket])).collect();
-        (records, publishers, book.by_content.clone(), book.summary(), sums)
+        (records, publishers, book.by_content.clone(), book.vouchers.clone(), book.summary(), sums)
     }
 
     #[test]
@@ -352,9 +385,7 @@ mod tests {
         let mut book = Book::default();
         for (version, variant) in [(1, 2), (2, 0)] {
             let record = one(1, 7, 1, version, variant);
-            let body = record.encode_body();
-            let signed = Signed { kind: record.kind(), signer: [7; 32], body, signature: [[0; 32]; 2] };
-            assert_eq!(book.put(signed, record), Ok(true));
+            assert_eq!(book.put(shared(7, &record)), Ok(true));
             let listed = book.publishers(ContentId([1; 32])).next().is_some();
             assert_eq!(listed, variant == 2, "a name is its subject's bytes, whatever sort of subject it is");
         }
@@ -370,11 +401,11 @@ mod tests {
             })
         ) {
             let (mut book, mut other) = (Book::default(), Book::default());
-            for (signed, record) in records {
-                book.put(signed, record).expect("there is room");
+            for record in records {
+                book.put(record).expect("there is room");
             }
-            for (signed, record) in mixed {
-                other.put(signed, record).expect("there is room");
+            for record in mixed {
+                other.put(record).expect("there is room");
             }
             prop_assert_eq!(state(&book), state(&other));
         }
@@ -382,8 +413,8 @@ mod tests {
         #[test]
         fn the_sums_of_a_bucket_s_parts_make_its_own(records in vec(any_record(), 1..40)) {
             let mut book = Book::default();
-            for (signed, record) in records {
-                book.put(signed, record).expect("there is room");
+            for record in records {
+                book.put(record).expect("there is room");
             }
             let summary = book.summary();
             for bucket in 0..64_u8 {

@@ -5,7 +5,7 @@ use mesh_proto::limits::HOLDINGS_PER_DIGEST_MAX;
 use mesh_proto::message::{Holdings, Message};
 use mesh_proto::port::KeyRole;
 use mesh_proto::record::{Access, CatalogueEntry, Record, RecordKind, RecordName, Subject};
-use mesh_proto::{ContentId, NodeId};
+use mesh_proto::{ContentId, NodeId, SharedRecord};
 
 use super::{Asked, BATCH, Records};
 use crate::Context;
@@ -18,21 +18,25 @@ fn prefix(content: ContentId) -> u64 {
     content.0.first_chunk::<8>().map_or(0, |head| u64::from_le_bytes(*head))
 }
 
+fn entry_of(known: &SharedRecord) -> Option<CatalogueEntry> {
+    match known.record() {
+        Ok(Record::Catalogue(entry)) => Some(entry),
+        _ => None,
+    }
+}
+
 impl Records {
-    fn own_entry(&self, ctx: &Context, content: ContentId) -> Option<&CatalogueEntry> {
-        let name = RecordName { kind: RecordKind::Catalogue, signer: ctx.node.0, subject: content.0 };
-        match &self.book.find(&name)?.record {
-            Record::Catalogue(entry) => Some(entry),
-            _ => None,
-        }
+    fn entry(&self, publisher: NodeId, content: ContentId) -> Option<CatalogueEntry> {
+        let name = RecordName { kind: RecordKind::Catalogue, signer: publisher.0, subject: content.0 };
+        self.book.find(&name).and_then(entry_of)
     }
 
     /// Lists a content of ours, or changes how it is listed.
     pub fn publish(&mut self, ctx: &mut Context, mut entry: CatalogueEntry) {
         let Subject::Content(content) = entry.subject else { return };
-        let known = self.own_entry(ctx, content);
-        entry.version = known.map_or(1, |known| known.version);
-        if known == Some(&entry) {
+        let known = self.entry(ctx.node, content);
+        entry.version = known.as_ref().map_or(1, |known| known.version);
+        if known.as_ref() == Some(&entry) {
             return;
         }
         entry.version = entry.version.saturating_add(u64::from(known.is_some()));
@@ -41,24 +45,21 @@ impl Records {
 
     /// No longer lists a content of ours.
     pub fn withdraw(&mut self, ctx: &mut Context, content: ContentId) {
-        let Some(entry) = self.own_entry(ctx, content).filter(|entry| !entry.withdrawn) else { return };
-        let mut entry = entry.clone();
+        let Some(mut entry) = self.entry(ctx.node, content).filter(|entry| !entry.withdrawn) else { return };
         entry.version = entry.version.saturating_add(1);
         entry.withdrawn = true;
         self.sign(ctx, KeyRole::Node, &Record::Catalogue(entry), Asked::SignOwn);
     }
 
     /// What is listed now, and by whom.
-    pub fn catalogue(&self) -> impl Iterator<Item = (&CatalogueEntry, NodeId)> {
-        self.book.of_kind(RecordKind::Catalogue).filter_map(|known| match &known.record {
-            Record::Catalogue(entry) if !entry.withdrawn => Some((entry, NodeId(known.signed.signer))),
-            _ => None,
-        })
+    pub fn catalogue(&self) -> impl Iterator<Item = (CatalogueEntry, NodeId)> {
+        let entries = self.book.of_kind(RecordKind::Catalogue);
+        entries.filter_map(|known| Some((entry_of(known)?, NodeId(known.signer)))).filter(|(entry, _)| !entry.withdrawn)
     }
 
     /// What is listed and has all these words in its name or tags.
     #[must_use]
-    pub fn search(&self, words: &str) -> Vec<(&CatalogueEntry, NodeId)> {
+    pub fn search(&self, words: &str) -> Vec<(CatalogueEntry, NodeId)> {
         let words: Vec<String> = words.split_whitespace().map(str::to_lowercase).collect();
         self.catalogue()
             .filter(|(entry, _)| {
@@ -78,11 +79,7 @@ impl Records {
     #[must_use]
     pub fn listed_access(&self, content: ContentId) -> Option<Access> {
         let publisher = self.book.publishers(content).next()?;
-        let name = RecordName { kind: RecordKind::Catalogue, signer: publisher.0, subject: content.0 };
-        match &self.book.find(&name)?.record {
-            Record::Catalogue(entry) => Some(entry.access.clone()),
-            _ => None,
-        }
+        self.entry(publisher, content).map(|entry| entry.access)
     }
 
     /// Notes whether we hold a content; if it is listed, connected peers hear of it soon.

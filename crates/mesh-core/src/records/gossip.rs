@@ -11,9 +11,10 @@ use mesh_proto::extensions::Extensions;
 use mesh_proto::limits::RECORDS_PER_MESSAGE_MAX;
 use mesh_proto::message::{Hello, Message, RecordList, Records as RecordsMessage};
 use mesh_proto::port::KeysCommand;
-use mesh_proto::record::{RecordName, Signed};
+use mesh_proto::record::RecordName;
 use mesh_proto::record_list::Listed;
-use mesh_proto::{NodeId, Timestamp};
+use mesh_proto::shared_record::Outline;
+use mesh_proto::{NodeId, SharedRecord, Timestamp};
 
 use super::rumours::Naming;
 use super::{Asked, Connected, Kept, PeerHello, Records};
@@ -131,7 +132,7 @@ impl Records {
             match naming {
                 Naming::Names(names) if bears => {
                     let known = names.iter().filter_map(|name| self.book.find(name));
-                    let listed: Vec<Listed> = known.map(|known| known.listed()).collect();
+                    let listed: Vec<Listed> = known.filter_map(SharedRecord::outline).map(Outline::listed).collect();
                     self.say(ctx, node, Message::RecordList(RecordList::new(&[], Vec::new(), &listed, false)));
                 }
                 Naming::Names(_) | Naming::Compare => _ = self.to_compare.insert(node),
@@ -141,8 +142,7 @@ impl Records {
 
     /// Sends what is here of these names, in as few messages as it takes.
     fn send_records(&mut self, ctx: &mut Context, node: NodeId, names: &[RecordName]) {
-        let found: Vec<Signed> =
-            names.iter().filter_map(|name| self.book.find(name)).map(|known| known.signed.clone()).collect();
+        let found: Vec<SharedRecord> = names.iter().filter_map(|name| self.book.find(name)).cloned().collect();
         for records in found.chunks(RECORDS_PER_MESSAGE_MAX) {
             let records = records.to_vec();
             self.say(ctx, node, Message::Records(RecordsMessage { records, extensions: Extensions::default() }));
@@ -182,19 +182,19 @@ impl Records {
         self.send_records(ctx, node, names);
     }
 
-    fn on_records(&mut self, ctx: &mut Context, node: NodeId, records: Vec<Signed>) {
+    fn on_records(&mut self, ctx: &mut Context, node: NodeId, records: Vec<SharedRecord>) {
         let Some(peer) = self.connected.get_mut(&node) else { return };
         let mut fresh = Vec::new();
-        for signed in records {
-            let Ok(record) = signed.record() else { continue };
-            let name = record.name(signed.signer);
-            if peer.wanted.remove(&name) {
+        for record in records {
+            let Some(outline) = record.outline() else { continue };
+            let name = outline.name();
+            if peer.wanted.remove(name) {
                 peer.keep_evening(ctx.now);
             }
-            match self.book.find(&name) {
-                Some(known) if known.signed == signed => self.rumours.is_known_by(&name, node),
-                Some(known) if record.version() < known.record.version() => {}
-                _ => fresh.push(signed),
+            match self.book.find(name) {
+                Some(known) if *known == record => self.rumours.is_known_by(name, node),
+                Some(_) if self.book.version(name).is_some_and(|version| outline.version < version) => {}
+                _ => fresh.push(record),
             }
         }
         let too_many = peer.unverified + fresh.len() > UNVERIFIED_MAX;
@@ -210,7 +210,7 @@ impl Records {
         self.asked.insert(command, Asked::Verify { from: node, records: fresh });
     }
 
-    pub(super) fn on_verified(&mut self, ctx: &mut Context, from: NodeId, records: Vec<Signed>, valid: &[bool]) {
+    pub(super) fn on_verified(&mut self, ctx: &mut Context, from: NodeId, records: Vec<SharedRecord>, valid: &[bool]) {
         let bad = valid.iter().filter(|valid| !**valid).count();
         ctx.count_many(EventKind::SignatureRefused, bad as u64);
         if let Some(peer) = self.connected.get_mut(&from) {
@@ -218,22 +218,21 @@ impl Records {
             peer.bad_signatures = peer.bad_signatures.saturating_add(u32::try_from(bad).unwrap_or(u32::MAX));
         }
         let mut had_news = false;
-        for (signed, valid) in records.iter().zip(valid) {
-            let Ok(record) = signed.record() else { continue };
-            let name = record.name(signed.signer);
-            let asked_for = self.under_way.remove(&name).is_some();
+        for (record, valid) in records.iter().zip(valid) {
+            let Some(name) = record.outline().map(Outline::name) else { continue };
+            let asked_for = self.under_way.remove(name).is_some();
             if !valid {
                 continue;
             }
-            match self.keep(ctx, signed) {
+            match self.keep(ctx, record) {
                 Kept::News => {
                     had_news = true;
-                    self.pass_on(ctx, name, Some(from), asked_for);
-                    self.on_own_from_elsewhere(ctx, signed);
+                    self.pass_on(ctx, *name, Some(from), asked_for);
+                    self.on_own_from_elsewhere(ctx, record);
                 }
                 // It came from another peer meanwhile.
-                Kept::Before if self.book.find(&name).is_some_and(|known| known.signed == *signed) => {
-                    self.rumours.is_known_by(&name, from);
+                Kept::Before if self.book.find(name) == Some(record) => {
+                    self.rumours.is_known_by(name, from);
                 }
                 Kept::Before | Kept::No => {}
             }
@@ -273,7 +272,7 @@ fn bytes_of(message: &Message) -> usize {
 mod tests {
     use mesh_proto::UnixMs;
     use mesh_proto::port::{NetCommand, Output};
-    use mesh_proto::record::{Record, RecordKind, Revocation};
+    use mesh_proto::record::{Record, RecordKind, Revocation, Signed};
 
     use super::super::RecordsConfig;
     use super::*;
@@ -288,7 +287,7 @@ mod tests {
         let body = Record::Revocation(Revocation { subject, issued: UnixMs(0), reason: String::new(), extensions });
         let signed =
             Signed { kind: RecordKind::Revocation, signer: [9; 32], body: body.encode_body(), signature: [[0; 32]; 2] };
-        records.adopt(ctx, &signed);
+        records.adopt(ctx, &signed.into());
     }
 
     /// The messages sent and to whom.

@@ -10,7 +10,7 @@ use mesh_proto::port::user::{ErrorKind, UserCommand, UserError, UserReply};
 use mesh_proto::port::view::{CommunityView, InviteView, MemberView};
 use mesh_proto::port::{Failure, KeyRole, KeysCommand, UserRequestId};
 use mesh_proto::record::{Membership, NodeCertificate, Record, RecordKind, RecordName, Signed};
-use mesh_proto::{CommunityId, MemberId, NodeId, UnixMs};
+use mesh_proto::{CommunityId, MemberId, NodeId, SharedRecord, UnixMs};
 
 use super::revoke::{BEGIN_ANEW, Revoking};
 use super::{Asked, Records};
@@ -30,7 +30,7 @@ pub(super) enum Step {
     /// An invitation is being signed.
     Invitation { request: UserRequestId, community: CommunityId, member: MemberId },
     /// An invitation's signature is being verified.
-    Join { request: UserRequestId, invitation: Signed },
+    Join { request: UserRequestId, invitation: SharedRecord },
     /// What somebody vouched for is being taken back, one signature for each key.
     Revocation(Box<Revoking>),
 }
@@ -113,7 +113,7 @@ impl Records {
 
     fn certify(&mut self, ctx: &mut Context, last: Step, member: MemberId, node: NodeId, name: String) {
         let name_of = RecordName { kind: RecordKind::NodeCertificate, signer: member.0, subject: node.0 };
-        let version = self.book.find(&name_of).map_or(1, |known| known.record.version().saturating_add(1));
+        let version = self.book.version(&name_of).map_or(1, |version| version.saturating_add(1));
         let record = Record::NodeCertificate(NodeCertificate {
             member,
             node,
@@ -139,19 +139,21 @@ impl Records {
 
     fn member_name(&self, member: MemberId) -> String {
         let certificates = self.book.of_kind(RecordKind::NodeCertificate);
-        let mut names = certificates.filter_map(|known| match &known.record {
-            Record::NodeCertificate(certificate) if certificate.member == member => Some(&certificate.member_name),
-            _ => None,
-        });
-        names.next().cloned().unwrap_or_default()
+        let mut names =
+            certificates.filter(|known| known.signer == member.0).filter_map(|known| match known.record() {
+                Ok(Record::NodeCertificate(certificate)) => Some(certificate.member_name),
+                _ => None,
+            });
+        names.next().unwrap_or_default()
     }
 
     fn community_name(&self, community: CommunityId) -> String {
-        let mut names = self.book.of_kind(RecordKind::Membership).filter_map(|known| match &known.record {
-            Record::Membership(membership) if membership.community == community => Some(&membership.community_name),
+        let memberships = self.book.of_kind(RecordKind::Membership).filter(|known| known.signer == community.0);
+        let mut names = memberships.filter_map(|known| match known.record() {
+            Ok(Record::Membership(membership)) => Some(membership.community_name),
             _ => None,
         });
-        names.next().cloned().unwrap_or_default()
+        names.next().unwrap_or_default()
     }
 
     fn membership(&self, ctx: &Context, community: CommunityId, member: MemberId, name: String) -> Record {
@@ -160,7 +162,7 @@ impl Records {
             community,
             community_name: name,
             member,
-            version: self.book.find(&name_of).map_or(1, |known| known.record.version().saturating_add(1)),
+            version: self.book.version(&name_of).map_or(1, |version| version.saturating_add(1)),
             issued: ctx.unix(),
             expires: UnixMs(0),
             extensions: Extensions::default(),
@@ -205,7 +207,7 @@ impl Records {
             || failed(ErrorKind::Invalid, "this is not an invitation", "copy the whole text that `invite` printed");
         let digits = text.trim().strip_prefix(INVITATION).ok_or_else(unreadable)?;
         let bytes = from_hex(digits).ok_or_else(unreadable)?;
-        let signed = codec::decode::<Signed, 16_384>(&bytes).map_err(|_| unreadable())?;
+        let signed = codec::decode::<SharedRecord, 16_384>(&bytes).map_err(|_| unreadable())?;
         let Ok(Record::Membership(membership)) = signed.record() else { return Err(unreadable()) };
         let member = self.member_of(ctx.node).or(self.own_member.map(MemberId));
         if member != Some(membership.member) {
@@ -234,7 +236,7 @@ impl Records {
         }
     }
 
-    fn take_invitation(&mut self, ctx: &mut Context, invitation: Signed) -> Result<(), UserError> {
+    fn take_invitation(&mut self, ctx: &mut Context, invitation: SharedRecord) -> Result<(), UserError> {
         let community = CommunityId(invitation.signer);
         if !self.adopt(ctx, &invitation) {
             return Err(too_many());
@@ -272,7 +274,7 @@ impl Records {
     pub(super) fn on_signed_for(&mut self, ctx: &mut Context, step: Step, result: &Result<Signed, Failure>) {
         match (step, result) {
             (Step::Last { request, made }, Ok(signed)) => {
-                let reply = match self.adopt(ctx, signed) {
+                let reply = match self.adopt(ctx, &signed.clone().into()) {
                     true => self.made(ctx, made),
                     false => UserReply::Failed(too_many()),
                 };
@@ -280,7 +282,7 @@ impl Records {
             }
             (Step::Invitation { request, community, member }, Ok(signed)) => {
                 // The invitation holds good wherever it is taken, whether or not there is room for it here.
-                self.adopt(ctx, signed);
+                self.adopt(ctx, &signed.clone().into());
                 let invitation = format!("{INVITATION}{}", to_hex(&codec::encode(signed)));
                 ctx.reply(request, UserReply::Invitation(InviteView { invitation, community, member }));
             }
@@ -306,7 +308,7 @@ impl Records {
     fn communities(&self, ctx: &Context) -> Vec<CommunityView> {
         let member = self.member_of(ctx.node).or(self.own_member.map(MemberId));
         let mut all: BTreeSet<CommunityId> = self.own_communities.iter().copied().map(CommunityId).collect();
-        all.extend(self.book.of_kind(RecordKind::Membership).map(|known| CommunityId(known.signed.signer)));
+        all.extend(self.book.of_kind(RecordKind::Membership).map(|known| CommunityId(known.signer)));
         all.into_iter()
             .map(|community| CommunityView {
                 community,
@@ -321,7 +323,7 @@ impl Records {
         let own = self.member_of(ctx.node).or(self.own_member.map(MemberId));
         let mut nodes: BTreeMap<MemberId, BTreeSet<NodeId>> = BTreeMap::new();
         for known in self.book.of_kind(RecordKind::NodeCertificate) {
-            if let Record::NodeCertificate(certificate) = &known.record
+            if let Ok(Record::NodeCertificate(certificate)) = known.record()
                 && !self.is_revoked(certificate.member.0, certificate.node.0)
             {
                 nodes.entry(certificate.member).or_default().insert(certificate.node);

@@ -29,9 +29,9 @@ use std::time::Duration;
 use mesh_analytics::EventKind;
 use mesh_proto::port::store::{Row, StoreCommand, Table};
 use mesh_proto::port::{Failure, KeyRole, KeysCommand, KeysInput};
-use mesh_proto::record::{NodeRecord, Record, RecordName, Signed, Subject};
+use mesh_proto::record::{NodeRecord, Record, RecordKind, RecordName, Subject};
 use mesh_proto::record_list::Listed;
-use mesh_proto::{CommandId, ContentId, NodeId, Timestamp, WakeReason};
+use mesh_proto::{CommandId, ContentId, NodeId, SharedRecord, Timestamp, WakeReason};
 
 use crate::Context;
 use book::Book;
@@ -88,7 +88,7 @@ struct Connected {
 #[derive(Debug)]
 enum Asked {
     /// Signatures of records a peer sent.
-    Verify { from: NodeId, records: Vec<Signed> },
+    Verify { from: NodeId, records: Vec<SharedRecord> },
     /// Our own node record or catalogue entry.
     SignOwn,
     /// A step of what a person asked for.
@@ -179,13 +179,10 @@ impl Records {
 
     /// Takes a record kept from an earlier run; it was verified when it was written.
     pub fn load_row(&mut self, row: &Row) {
-        let signed = mesh_proto::codec::decode::<Signed, 65_536>(&row.value);
-        if let Ok(signed) = signed
-            && let Ok(record) = signed.record()
-            && self.book.put(signed, record.clone()).is_ok()
-            && let Record::Node(node) = record
-        {
-            self.new_nodes.insert(node.node);
+        let Ok(record) = mesh_proto::codec::decode::<SharedRecord, 65_536>(&row.value) else { return };
+        let (kind, signer) = (record.kind, record.signer);
+        if record.outline().is_some() && self.book.put(record).is_ok() && kind == RecordKind::Node {
+            self.new_nodes.insert(NodeId(signer));
         }
     }
 
@@ -218,7 +215,8 @@ impl Records {
     fn sign_own_record(&mut self, ctx: &mut Context) {
         let node = ctx.node;
         let known = self.book.node(node);
-        if known.is_some_and(|known| known.addresses == self.addresses && known.name == self.config.node_name) {
+        let is_same = |known: &NodeRecord| known.addresses == self.addresses && known.name == self.config.node_name;
+        if known.as_ref().is_some_and(is_same) {
             return;
         }
         let version = known.map_or(1, |known| known.version.saturating_add(1));
@@ -245,7 +243,7 @@ impl Records {
             KeysInput::Signed { command, result } => match self.asked.remove(command) {
                 Some(Asked::SignOwn) => {
                     if let Ok(signed) = result {
-                        self.adopt(ctx, signed);
+                        self.adopt(ctx, &signed.clone().into());
                     }
                 }
                 Some(Asked::Person(step)) => self.on_signed_for(ctx, step, result),
@@ -261,19 +259,18 @@ impl Records {
     }
 
     /// A verified record that did not come from a peer: kept if it is news, and passed on. Says whether it is here now.
-    fn adopt(&mut self, ctx: &mut Context, signed: &Signed) -> bool {
-        let kept = self.keep(ctx, signed);
-        if let (Kept::News, Ok(record)) = (kept, signed.record()) {
-            self.pass_on(ctx, record.name(signed.signer), None, false);
+    fn adopt(&mut self, ctx: &mut Context, record: &SharedRecord) -> bool {
+        let kept = self.keep(ctx, record);
+        if let (Kept::News, Some(outline)) = (kept, record.outline()) {
+            self.pass_on(ctx, *outline.name(), None, false);
         }
         kept != Kept::No
     }
 
     /// A verified record: kept and written down if it is news.
-    fn keep(&mut self, ctx: &mut Context, signed: &Signed) -> Kept {
-        let Ok(record) = signed.record() else { return Kept::No };
-        let name = record.name(signed.signer);
-        match self.book.put(signed.clone(), record.clone()) {
+    fn keep(&mut self, ctx: &mut Context, record: &SharedRecord) -> Kept {
+        let Some(outline) = record.outline() else { return Kept::No };
+        match self.book.put(record.clone()) {
             Ok(true) => {}
             Ok(false) => return Kept::Before,
             Err(book::Full) => {
@@ -281,27 +278,28 @@ impl Records {
                 return Kept::No;
             }
         }
-        match &record {
-            Record::Node(node) if node.node != ctx.node => {
-                self.new_nodes.insert(node.node);
-            }
-            Record::NodeCertificate(_) | Record::Membership(_) | Record::Revocation(_) => self.changed = true,
+        match record.kind {
+            RecordKind::Node if record.signer != ctx.node.0 => _ = self.new_nodes.insert(NodeId(record.signer)),
+            RecordKind::NodeCertificate | RecordKind::Membership | RecordKind::Revocation => self.changed = true,
             _ => {}
         }
-        let key = mesh_proto::codec::encode(&name);
-        self.rows.push(Row { table: Table::Record, key, value: mesh_proto::codec::encode(signed) });
+        let key = mesh_proto::codec::encode(outline.name());
+        self.rows.push(Row { table: Table::Record, key, value: mesh_proto::codec::encode(record) });
         self.rows_due.get_or_insert(ctx.now.after(BATCH));
         Kept::News
     }
 
     /// A record of our own that a peer had and we had not: from a life before the disk was lost, or before the identity
     /// moved. It says where we were and what we listed then, and beats what we say now until we outdo it.
-    fn on_own_from_elsewhere(&mut self, ctx: &mut Context, signed: &Signed) {
+    fn on_own_from_elsewhere(&mut self, ctx: &mut Context, signed: &SharedRecord) {
+        if signed.signer != ctx.node.0 {
+            return;
+        }
         match signed.record() {
-            Ok(Record::Node(record)) if record.node == ctx.node => {
+            Ok(Record::Node(_)) => {
                 self.addresses_due.get_or_insert(ctx.now.after(RECLAIM));
             }
-            Ok(Record::Catalogue(entry)) if signed.signer == ctx.node.0 => {
+            Ok(Record::Catalogue(entry)) => {
                 if let Subject::Content(content) = entry.subject
                     && !self.held.contains(&content)
                 {
@@ -389,8 +387,8 @@ impl Records {
 
     /// Where a node says it is reachable.
     #[must_use]
-    pub fn addresses_of(&self, node: NodeId) -> &[String] {
-        self.book.node(node).map_or(&[], |record| &record.addresses)
+    pub fn addresses_of(&self, node: NodeId) -> Vec<String> {
+        self.book.node(node).map(|record| record.addresses).unwrap_or_default()
     }
 
     /// A word for each bucket of what is known: equal for nodes that know the same.

@@ -106,7 +106,7 @@ impl Records {
     }
 
     pub(super) fn on_revocation_signed(&mut self, ctx: &mut Context, revoking: Revoking, signed: Signed) {
-        match self.adopt(ctx, &signed) {
+        match self.adopt(ctx, &signed.into()) {
             true => self.revoke_next(ctx, revoking),
             false => ctx.reply(revoking.request, UserReply::Failed(too_many())),
         }

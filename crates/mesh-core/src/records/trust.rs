@@ -1,17 +1,18 @@
 //! Whose node is whose, who belongs where, and who may fetch what.
 
-use mesh_proto::record::{Access, NodeCertificate, Record, RecordKind, RecordName, Signed};
-use mesh_proto::{CommunityId, MemberId, NodeId, UnixMs};
+use mesh_proto::record::{Access, Record, RecordKind, RecordName};
+use mesh_proto::{CommunityId, MemberId, NodeId, SharedRecord, UnixMs};
 
 use super::Records;
-use super::book::Known;
 use crate::Context;
 
 impl Records {
-    fn certificates(&self, node: NodeId) -> impl Iterator<Item = (&Known, &NodeCertificate)> {
-        self.book.of_kind(RecordKind::NodeCertificate).filter_map(move |known| match &known.record {
-            Record::NodeCertificate(certificate) if certificate.node == node => Some((known, certificate)),
-            _ => None,
+    /// The certificates for a node, and whose it is by them.
+    fn certificates(&self, node: NodeId) -> impl Iterator<Item = (&SharedRecord, MemberId)> {
+        let kind = RecordKind::NodeCertificate;
+        self.book.vouchers(kind, node.0).filter_map(move |signer| {
+            let known = self.book.find(&RecordName { kind, signer, subject: node.0 })?;
+            Some((known, MemberId(signer)))
         })
     }
 
@@ -22,17 +23,21 @@ impl Records {
     /// The member that owns a node, by a certificate that was not revoked. With several, the one issued last counts.
     #[must_use]
     pub fn member_of(&self, node: NodeId) -> Option<MemberId> {
+        let issued = |known: &SharedRecord| match known.record() {
+            Ok(Record::NodeCertificate(certificate)) => Some(certificate.issued),
+            _ => None,
+        };
         self.certificates(node)
-            .filter(|(_, certificate)| !self.is_revoked(certificate.member.0, node.0))
-            .max_by_key(|(_, certificate)| (certificate.issued, certificate.member))
-            .map(|(_, certificate)| certificate.member)
+            .filter(|(_, member)| !self.is_revoked(member.0, node.0))
+            .max_by_key(|(known, member)| (issued(known), *member))
+            .map(|(_, member)| member)
     }
 
     /// Whether a community counts a member as its own.
     #[must_use]
     pub fn belongs(&self, ctx: &Context, member: MemberId, community: CommunityId) -> bool {
         let name = RecordName { kind: RecordKind::Membership, signer: community.0, subject: member.0 };
-        let Some(Record::Membership(membership)) = self.book.find(&name).map(|known| &known.record) else {
+        let Some(Ok(Record::Membership(membership))) = self.book.find(&name).map(|known| known.record()) else {
             return false;
         };
         let expired = |at: UnixMs| at.0 > 0 && ctx.clock_trusted() && at < ctx.unix();
@@ -48,15 +53,8 @@ impl Records {
         let is_ours = |community: CommunityId| {
             self.own_communities.contains(&community.0) || own.is_some_and(|own| self.belongs(ctx, own, community))
         };
-        let mut memberships = self.book.of_kind(RecordKind::Membership);
-        own == Some(member)
-            || memberships.any(|known| match &known.record {
-                Record::Membership(membership) if membership.member == member => {
-                    let community = membership.community;
-                    self.belongs(ctx, member, community) && is_ours(community)
-                }
-                _ => false,
-            })
+        let mut communities = self.book.vouchers(RecordKind::Membership, member.0).map(CommunityId);
+        own == Some(member) || communities.any(|community| self.belongs(ctx, member, community) && is_ours(community))
     }
 
     /// Whether a peer may have a content.
@@ -82,14 +80,13 @@ impl Records {
     }
 
     /// Certificates and memberships that say whose node this is.
-    pub(super) fn own_credentials(&self, node: NodeId) -> Vec<Signed> {
-        let mut credentials: Vec<Signed> = self.certificates(node).map(|(known, _)| known.signed.clone()).collect();
+    pub(super) fn own_credentials(&self, node: NodeId) -> Vec<SharedRecord> {
+        let mut credentials: Vec<SharedRecord> = self.certificates(node).map(|(known, _)| known.clone()).collect();
         if let Some(member) = self.member_of(node) {
-            let memberships = self
-                .book
-                .of_kind(RecordKind::Membership)
-                .filter(|known| matches!(&known.record, Record::Membership(membership) if membership.member == member));
-            credentials.extend(memberships.map(|known| known.signed.clone()));
+            let kind = RecordKind::Membership;
+            let communities = self.book.vouchers(kind, member.0);
+            let names = communities.map(|signer| RecordName { kind, signer, subject: member.0 });
+            credentials.extend(names.filter_map(|name| self.book.find(&name)).cloned());
         }
         credentials.truncate(8);
         credentials

@@ -63,7 +63,7 @@ impl Transfers {
         for node in nodes.iter().filter(|node| **node != ctx.node).take(TRIED_MAX) {
             let addresses = around.records.addresses_of(*node);
             if !addresses.is_empty() {
-                around.peers.learn(*node, addresses, "kademlia");
+                around.peers.learn(*node, &addresses, "kademlia");
             }
             around.peers.try_soon(*node);
         }

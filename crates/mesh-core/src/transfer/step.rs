@@ -74,7 +74,7 @@ impl Transfers {
         candidates.retain(|node| *node != ctx.node);
         for node in candidates {
             if !around.peers.is_connected(node) {
-                around.peers.learn(node, around.records.addresses_of(node), "another source");
+                around.peers.learn(node, &around.records.addresses_of(node), "another source");
                 around.peers.need(ctx, node);
                 continue;
             }

@@ -47,12 +47,15 @@ impl Keys {
                 Some(KeysInput::Signed { command, result: self.ring.sign(role, kind, body) })
             }
             KeysCommand::Verify { command, records } if records.len() <= VERIFY_INLINE_MAX => {
-                Some(KeysInput::Verified { command, valid: records.iter().map(keys::verify).collect() })
+                Some(KeysInput::Verified {
+                    command,
+                    valid: records.iter().map(|record| keys::verify(record)).collect(),
+                })
             }
             KeysCommand::Verify { command, records } => {
                 let sender = self.sender.clone();
                 tokio::task::spawn_blocking(move || {
-                    let valid = records.iter().map(keys::verify).collect();
+                    let valid = records.iter().map(|record| keys::verify(record)).collect();
                     // Fails only when the loop has ended and nobody asks any more.
                     let _ = sender.send(Finished::Answer(KeysInput::Verified { command, valid }));
                 });
@@ -135,7 +138,7 @@ mod tests {
         let Some(KeysInput::Signed { result: Ok(good), .. }) = keys.command(sign) else { panic!("not signed") };
         let mut bad = good.clone();
         bad.signature[1][0] ^= 1;
-        let records = vec![good.clone(), bad, good.clone(), good.clone(), good];
+        let records = [good.clone(), bad, good.clone(), good.clone(), good].map(Into::into).to_vec();
         assert!(keys.command(KeysCommand::Verify { command: CommandId(2), records }).is_none());
         let valid = vec![true, false, true, true, true];
         assert_eq!(keys.recv().await, Some(KeysInput::Verified { command: CommandId(2), valid }));

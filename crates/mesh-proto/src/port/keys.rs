@@ -5,6 +5,7 @@ use bincode::{Decode, Encode};
 use super::Failure;
 use crate::id::CommandId;
 use crate::record::{RecordKind, Signed};
+use crate::shared_record::SharedRecord;
 
 /// Which of this node's keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
@@ -71,7 +72,7 @@ pub enum KeysCommand {
         /// Answered by [`KeysInput::Verified`].
         command: CommandId,
         /// Of which records.
-        records: Vec<Signed>,
+        records: Vec<SharedRecord>,
     },
     /// Makes and keeps a new member key (if none is here) or community key.
     Create {

@@ -128,7 +128,7 @@ impl Behaviour {
         match (message, &self.other_truth) {
             (Message::Records(mut records), Some(other)) => {
                 let own = records.records.iter_mut().filter(|one| one.kind == other.kind && one.signer == other.signer);
-                own.for_each(|one| *one = other.clone());
+                own.for_each(|one| *one = other.clone().into());
                 Message::Records(records)
             }
             (message, _) => message,
