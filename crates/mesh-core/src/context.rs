@@ -9,6 +9,9 @@ use mesh_proto::{CommandId, NodeId, Timestamp, UnixMs};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
+/// Outputs for which room is kept between inputs.
+const OUTBOX_KEPT: usize = 16;
+
 /// Handed down the parts of a [`Node`](crate::Node) while one input is handled.
 #[derive(Debug)]
 pub struct Context {
@@ -130,12 +133,30 @@ impl Context {
 
     /// The next output, in order.
     pub fn pop(&mut self) -> Option<Output> {
-        self.outbox.pop_front()
+        let next = self.outbox.pop_front();
+        if next.is_none() && self.outbox.capacity() > OUTBOX_KEPT {
+            // A burst is over; hardly any input leads to so much.
+            self.outbox.shrink_to(0);
+        }
+        next
     }
 
     /// Whether all outputs were drained.
     #[must_use]
     pub fn is_drained(&self) -> bool {
         self.outbox.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_leaves_no_room_behind() {
+        let mut ctx = Context::new([0; 32]);
+        (0..1000).for_each(|_| ctx.stopped());
+        assert_eq!(std::iter::from_fn(|| ctx.pop()).count(), 1000);
+        assert!(ctx.outbox.capacity() <= OUTBOX_KEPT);
     }
 }

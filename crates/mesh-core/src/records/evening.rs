@@ -8,6 +8,7 @@
 //! Who meets many at once would find the same lacking against each of them. So comparisons begin one after another, only
 //! few are under way at a time, and a record that somebody was asked for is for a while asked of nobody else.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mesh_proto::extensions::Extensions;
@@ -176,7 +177,11 @@ impl Records {
         if !peer.lacking.is_empty() {
             // Others were asked for all of it.
             self.ask_others_at.get_or_insert(ctx.now.after(ASK_OTHERS));
-        } else if std::mem::take(&mut peer.evening) && std::mem::take(&mut peer.had_news) {
+            return;
+        }
+        // An empty map keeps its last node.
+        peer.lacking = BTreeMap::new();
+        if std::mem::take(&mut peer.evening) && std::mem::take(&mut peer.had_news) {
             self.send_summary(ctx, node);
         }
     }
