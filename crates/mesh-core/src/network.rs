@@ -12,7 +12,8 @@ use mesh_proto::{CommandId, ContentId, NodeId};
 
 use crate::interest::Offer;
 use crate::node::{Node, Pending};
-use crate::peers::{Connection, Peer};
+use crate::peers::{Connection, FoundBy, Peer};
+use crate::serve::Asker;
 use crate::transfer::{Around, Ended};
 
 /// Pages of ours being read for peers at once; more are answered "not here", and asked again later.
@@ -109,8 +110,8 @@ impl Node {
 
     fn on_discovered(&mut self, node: NodeId, addresses: &[String], by: DiscoveredBy) {
         let how = match by {
-            DiscoveredBy::Mdns => "mdns",
-            DiscoveredBy::Kademlia => "kademlia",
+            DiscoveredBy::Mdns => FoundBy::Mdns,
+            DiscoveredBy::Kademlia => FoundBy::Kademlia,
         };
         if by == DiscoveredBy::Mdns {
             self.found_by_mdns += 1;
@@ -156,7 +157,7 @@ impl Node {
                 self.transfers.on_page_reply(&mut self.ctx, node, &reply);
             }
             Message::DialMe(message) => {
-                self.peers.learn(node, &message.addresses, "it asked");
+                self.peers.learn(node, &message.addresses, FoundBy::ItAsked);
                 self.peers.try_soon(node);
             }
             Message::Want(_) => self.answer_unknown(node, 31),
@@ -254,7 +255,10 @@ impl Node {
         };
         match refusal {
             Some(reason) => self.serving.refuse(&mut self.ctx, serve, reason),
-            None => self.serving.enqueue(&mut self.ctx, serve, node, member, request),
+            None => {
+                let rtt_us = self.peers.peer(node).and_then(|peer| peer.dealings().rtt_us);
+                self.serving.enqueue(&mut self.ctx, serve, Asker { node, member, rtt_us }, request);
+            }
         }
     }
 

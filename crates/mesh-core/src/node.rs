@@ -17,7 +17,7 @@ use crate::announce::Announcements;
 use crate::config::BrainConfig;
 use crate::contents::Contents;
 use crate::interest::Interests;
-use crate::peers::Peers;
+use crate::peers::{FoundBy, Peers};
 use crate::records::{Records, RecordsConfig};
 use crate::serve::Serving;
 use crate::settings::Settings;
@@ -203,7 +203,7 @@ impl Node {
         }
         for node in self.records.take_new_nodes() {
             let addresses = self.records.addresses_of(node);
-            self.peers.learn(node, &addresses, "gossip");
+            self.peers.learn(node, &addresses, FoundBy::Gossip);
             self.peers.be_polite(&self.ctx, node);
         }
         self.records.on_tick(&mut self.ctx);

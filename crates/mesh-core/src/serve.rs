@@ -32,6 +32,17 @@ struct Serve {
     ended: bool,
 }
 
+/// Who asks for something.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker {
+    /// Which peer.
+    pub node: NodeId,
+    /// Whose it is.
+    pub member: Option<MemberId>,
+    /// The last round trip measured with it.
+    pub rtt_us: Option<u64>,
+}
+
 /// All requests of peers. See the module.
 #[derive(Debug)]
 pub struct Serving {
@@ -59,20 +70,18 @@ impl Serving {
         self.scheduler.set_limit(now, (bytes_per_s > 0).then_some(ByteRate(bytes_per_s)));
     }
 
-    /// A round trip with a peer was measured.
+    /// A round trip with a peer was measured. The scheduler keeps a window for each peer it knows, so it hears of those
+    /// only who ask for something.
     pub fn set_rtt(&mut self, now: Timestamp, node: NodeId, rtt_us: u64) {
-        self.scheduler.set_rtt(now, node, Duration::from_micros(rtt_us));
+        if self.scheduler.peer_window(&node).is_some() {
+            self.scheduler.set_rtt(now, node, Duration::from_micros(rtt_us));
+        }
     }
 
     /// A peer asks for a span it may have.
-    pub fn enqueue(
-        &mut self,
-        ctx: &mut Context,
-        serve: ServeId,
-        node: NodeId,
-        member: Option<MemberId>,
-        request: &SpanRequest,
-    ) {
+    pub fn enqueue(&mut self, ctx: &mut Context, serve: ServeId, asker: Asker, request: &SpanRequest) {
+        let Asker { node, member, rtt_us } = asker;
+        let is_new = self.scheduler.peer_window(&node).is_none();
         let wanted = Request {
             key: RequestKey(serve.0),
             member,
@@ -87,6 +96,9 @@ impl Serving {
             ctx.count(EventKind::LimitRequests);
             self.refuse(ctx, serve, RefuseReason::Busy);
             return;
+        }
+        if let (true, Some(rtt_us)) = (is_new, rtt_us) {
+            self.set_rtt(ctx.now, node, rtt_us);
         }
         let fresh = Serve {
             node,

@@ -114,22 +114,25 @@ impl Node {
 
     fn peer_view(&self, node: NodeId, peer: &Peer) -> PeerView {
         let hello = self.records.hello_of(node);
-        let mut addresses: Vec<String> = peer.connections.iter().map(|at| at.address.clone()).collect();
-        addresses.extend(peer.addresses.iter().filter(|known| !addresses.contains(known)).cloned().collect::<Vec<_>>());
+        let dealings = peer.dealings();
+        let mut addresses: Vec<String> = dealings.connections.iter().map(|at| at.address.clone()).collect();
+        let others = peer.addresses.to_vec();
+        addresses
+            .extend(others.into_iter().filter(|known| !dealings.connections.iter().any(|at| at.address == *known)));
         PeerView {
             node,
             name: hello.map(|hello| hello.name.clone()).unwrap_or_default(),
             agent: hello.map(|hello| hello.agent.clone()).unwrap_or_default(),
             member: self.records.member_of(node),
-            connected: !peer.connections.is_empty(),
+            connected: peer.is_connected(),
             addresses,
             class: peer.class(),
-            rtt_us: peer.rtt_us,
-            goodput_bytes_per_s: peer.goodput_bytes_per_s,
+            rtt_us: peer.dealings().rtt_us,
+            goodput_bytes_per_s: peer.dealings().goodput_bytes_per_s,
             cost_ms_per_mib: peer.cost_ms_per_mib(),
-            sent_bytes: peer.sent_bytes,
-            received_bytes: peer.received_bytes,
-            found_by: peer.found_by.to_owned(),
+            sent_bytes: dealings.sent_bytes,
+            received_bytes: dealings.received_bytes,
+            found_by: peer.found_by.as_str().to_owned(),
         }
     }
 
@@ -139,8 +142,8 @@ impl Node {
                 source: self.ctx.node,
                 target: node,
                 class: peer.class()?,
-                rtt_us: peer.rtt_us,
-                goodput_bytes_per_s: peer.goodput_bytes_per_s,
+                rtt_us: peer.dealings().rtt_us,
+                goodput_bytes_per_s: peer.dealings().goodput_bytes_per_s,
                 cost_ms_per_mib: peer.cost_ms_per_mib()?,
             })
         });

@@ -4,6 +4,7 @@
 //! connections with the neighbourhood. Failures back off from one second to five minutes. Any byte received is proof
 //! of life; nothing else is proof of death than an ended connection.
 
+mod addresses;
 mod peer;
 mod remember;
 mod seeds;
@@ -13,12 +14,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mesh_proto::address::{bare, node_of};
-use mesh_proto::limits::{ADDRESSES_PER_NODE_MAX, NODES_KNOWN_MAX};
+use mesh_proto::limits::NODES_KNOWN_MAX;
 use mesh_proto::port::{Event, Failure, NetCommand};
 use mesh_proto::{CommandId, ConnectionId, NodeId, Timestamp, WakeReason};
 
 use crate::Context;
-pub use peer::{Connection, Peer};
+pub use addresses::Addresses;
+pub use peer::{Connection, Dealings, FoundBy, Peer};
 use seeds::Seeds;
 use table::Table;
 
@@ -39,7 +41,7 @@ const NEED: Duration = Duration::from_secs(30);
 /// A connection that ends sooner counts as a failure.
 const SETTLED: Duration = Duration::from_secs(15);
 /// How often a peer is dialled that only may be of use.
-const TRIES: u32 = 3;
+const TRIES: u8 = 3;
 
 /// The peers. See the module.
 #[derive(Debug, Default)]
@@ -62,31 +64,27 @@ impl Peers {
     }
 
     /// Notes that a node may be reachable at these addresses.
-    pub fn learn(&mut self, node: NodeId, addresses: &[String], found_by: &'static str) {
-        if self.table.find(node).is_none() && self.table.len() >= NODES_KNOWN_MAX {
-            return;
-        }
-        self.table.add(node);
-        self.table.change(node, |peer| {
-            if peer.found_by.is_empty() {
-                peer.found_by = found_by;
+    pub fn learn(&mut self, node: NodeId, addresses: &[String], found_by: FoundBy) {
+        if self.table.find(node).is_none() {
+            if self.table.len() >= NODES_KNOWN_MAX {
+                return;
             }
-            for address in addresses {
-                let address = bare(address);
-                if !peer.addresses.iter().any(|known| known == address) {
-                    peer.addresses.push(address.to_owned());
+            self.table.add(node);
+            self.table.change(node, |peer| peer.found_by = found_by);
+        }
+        for address in addresses {
+            self.table.change(node, |peer| {
+                if peer.addresses.add(bare(address)) {
                     // News of an address is a reason to try at once, whatever failed before.
                     peer.not_before = Timestamp::ZERO;
                 }
-            }
-            let excess = peer.addresses.len().saturating_sub(ADDRESSES_PER_NODE_MAX);
-            peer.addresses.drain(..excess);
-        });
+            });
+        }
     }
 
     /// Puts off dialling a newly found node a little if it is the one to dial first.
     pub fn be_polite(&mut self, ctx: &Context, node: NodeId) {
-        let may_wait = |peer: &Peer| !peer.is_needed(ctx.now) && peer.connections.is_empty();
+        let may_wait = |peer: &Peer| !peer.is_needed(ctx.now) && !peer.is_connected();
         if ctx.node > node && self.table.find(node).is_some_and(may_wait) {
             let until = ctx.now.after(POLITENESS);
             self.table.change(node, |peer| peer.not_before = peer.not_before.max(until));
@@ -123,7 +121,7 @@ impl Peers {
     /// Adds a static address. If it names its node, that node is dialled like any needed peer; else whoever answers.
     pub fn add_seed(&mut self, address: &str) {
         let Some(node) = node_of(address) else { return self.seeds.add(address) };
-        self.learn(node, &[address.to_owned()], "seed");
+        self.learn(node, &[address.to_owned()], FoundBy::Seed);
         if self.table.find(node).is_some_and(|peer| !peer.named) {
             self.table.change(node, |peer| (peer.named, peer.not_before) = (true, Timestamp::ZERO));
         }
@@ -135,16 +133,14 @@ impl Peers {
         self.table.add(node);
         let first = self.table.change(node, |peer| {
             if dialled {
-                peer.addresses.retain(|known| *known != connection.address);
-                peer.addresses.insert(0, connection.address.clone());
-                peer.addresses.truncate(ADDRESSES_PER_NODE_MAX);
+                peer.addresses.put_first(&connection.address);
             }
-            peer.connections.push(connection);
             peer.tries = 0;
-            if peer.found_by.is_empty() {
-                peer.found_by = "it dialled";
-            }
-            peer.connections.len() == 1
+            let connections = &mut peer.dealings_mut().connections;
+            // Hardly ever is there a second one.
+            connections.reserve_exact(1);
+            connections.push(connection);
+            connections.len() == 1
         });
         self.seeds.recheck();
         if dialled {
@@ -156,13 +152,14 @@ impl Peers {
     /// A connection ended. Returns whether it was the last with this peer.
     pub fn on_disconnected(&mut self, ctx: &Context, node: NodeId, connection: ConnectionId) -> bool {
         let ended = self.table.change(node, |peer| {
-            let ended = peer.connections.iter().find(|standing| standing.id == connection);
+            let connections = &mut peer.dealings_mut().connections;
+            let ended = connections.iter().find(|standing| standing.id == connection);
             // Who closes us out again and again is not to be dialled every second.
             let settled = ended.is_some_and(|ended| ctx.now.since(ended.since) >= SETTLED);
-            peer.connections.retain(|standing| standing.id != connection);
+            connections.retain(|standing| standing.id != connection);
             peer.failures = if settled { 0 } else { peer.failures + 1 };
             peer.not_before = ctx.now.after(backoff(peer.failures, peer.backoff_max(ctx.now)));
-            (peer.connections.is_empty(), settled)
+            (!peer.is_connected(), settled)
         });
         let Some((gone, settled)) = ended else { return false };
         if gone {
@@ -175,7 +172,7 @@ impl Peers {
     pub fn on_dialled(&mut self, ctx: &Context, command: CommandId, result: &Result<NodeId, Failure>) -> bool {
         if self.seeds.on_dialled(ctx.now, command, result) {
             if let Ok(node) = result {
-                self.table.change(*node, |peer| (peer.seed, peer.found_by) = (true, "seed"));
+                self.table.change(*node, |peer| (peer.seed, peer.found_by) = (true, FoundBy::Seed));
             }
             return true;
         }
@@ -192,22 +189,22 @@ impl Peers {
 
     /// A round trip was measured.
     pub fn on_rtt(&mut self, node: NodeId, rtt_us: u64) {
-        self.table.change(node, |peer| peer.rtt_us = Some(rtt_us));
+        self.table.change(node, |peer| peer.dealings_mut().rtt_us = Some(rtt_us));
     }
 
     /// What a peer gives per second was measured.
     pub fn on_goodput(&mut self, node: NodeId, bytes_per_s: u64) {
-        self.table.change(node, |peer| peer.goodput_bytes_per_s = Some(bytes_per_s));
+        self.table.change(node, |peer| peer.dealings_mut().goodput_bytes_per_s = Some(bytes_per_s));
     }
 
     /// Content bytes came from a peer.
     pub fn on_received(&mut self, node: NodeId, bytes: u64) {
-        self.table.change(node, |peer| peer.received_bytes += bytes);
+        self.table.change(node, |peer| peer.dealings_mut().received_bytes += bytes);
     }
 
     /// A peer receipted content bytes.
     pub fn on_sent(&mut self, node: NodeId, bytes: u64) {
-        self.table.change(node, |peer| peer.sent_bytes += bytes);
+        self.table.change(node, |peer| peer.dealings_mut().sent_bytes += bytes);
     }
 
     /// Opens what should be open and is due.
@@ -220,7 +217,7 @@ impl Peers {
             let addresses = self.table.change(node, |peer| {
                 peer.dialling = true;
                 peer.tries = peer.tries.saturating_sub(1);
-                peer.addresses.clone()
+                peer.addresses.to_vec()
             });
             let command = ctx.command_id();
             self.dials.insert(command, node);
@@ -283,7 +280,7 @@ impl Peers {
 
     /// Static addresses nobody answers at.
     pub fn silent_seeds(&self) -> impl Iterator<Item = &str> {
-        let is_silent = |peer: &Peer| peer.failures > 0 && peer.connections.is_empty();
+        let is_silent = |peer: &Peer| peer.failures > 0 && !peer.is_connected();
         self.seeds.silent(move |node| self.peer(node).is_some_and(is_silent))
     }
 
@@ -292,7 +289,7 @@ impl Peers {
         let event = match ended {
             Some(why) => Event::PeerDisconnected { node, why },
             None => {
-                let address = self.peer(node).and_then(|peer| peer.connections.first());
+                let address = self.peer(node).and_then(|peer| peer.dealings().connections.first());
                 Event::PeerConnected { node, address: address.map(|at| at.address.clone()).unwrap_or_default() }
             }
         };
@@ -301,7 +298,7 @@ impl Peers {
 }
 
 fn is_connected(table: &Table, node: NodeId) -> bool {
-    table.find(node).is_some_and(|peer| !peer.connections.is_empty())
+    table.find(node).is_some_and(Peer::is_connected)
 }
 
 fn backoff(failures: u32, longest: Duration) -> Duration {

@@ -7,7 +7,7 @@ use bincode::{Decode, Encode};
 use mesh_proto::port::store::{Row, StoreCommand, Table};
 use mesh_proto::{NodeId, codec};
 
-use super::Peers;
+use super::{FoundBy, Peers};
 use crate::Context;
 
 /// Peers remembered across restarts.
@@ -33,14 +33,14 @@ impl Peers {
     pub fn load_row(&mut self, row: &Row) {
         let Ok(key) = <[u8; 32]>::try_from(row.key.as_slice()) else { return };
         let Ok(remembered) = codec::decode::<Remembered, 65_536>(&row.value) else { return };
-        self.learn(NodeId(key), &remembered.addresses, "remembered");
+        self.learn(NodeId(key), &remembered.addresses, FoundBy::Remembered);
         self.table.change(NodeId(key), |peer| peer.remembered = true);
     }
 
     /// Remembers a peer that answered.
     pub(super) fn remember(&mut self, ctx: &mut Context, node: NodeId) {
         let Some(peer) = self.table.find(node) else { return };
-        let addresses = peer.addresses.clone();
+        let addresses = peer.addresses.to_vec();
         let mut delete = Vec::new();
         if !peer.remembered && self.table.remembered().len() >= REMEMBERED_MAX {
             let Some(gone) = self.most_silent() else { return };

@@ -53,8 +53,8 @@ impl Places {
     fn of(peer: &Peer, is_own: bool) -> Self {
         let dial = (peer.is_dialable() && !is_own).then_some(peer.not_before);
         Self {
-            connected: !peer.connections.is_empty(),
-            dialled: peer.connections.iter().any(|standing| standing.dialled),
+            connected: peer.is_connected(),
+            dialled: peer.dealings().connections.iter().any(|standing| standing.dialled),
             wanted: dial.filter(|_| peer.is_wanted()),
             spare: dial.filter(|_| !peer.is_wanted()),
             needed: (peer.needed_until > Timestamp::ZERO).then_some(peer.needed_until),
@@ -223,18 +223,18 @@ mod tests {
             since: at,
         };
         match what {
-            0 => peer.connections.push(connection(true)),
-            1 => peer.connections.push(connection(false)),
-            2 => _ = peer.connections.pop(),
+            0 => peer.dealings_mut().connections.push(connection(true)),
+            1 => peer.dealings_mut().connections.push(connection(false)),
+            2 => _ = peer.dealings_mut().connections.pop(),
             3 => peer.not_before = at,
             4 => peer.needed_until = at,
             5 => peer.dialling = !peer.dialling,
             6 => peer.remembered = !peer.remembered,
             7 => peer.anchor = !peer.anchor,
             8 => peer.failures = u32::try_from(at.0).unwrap_or(0),
-            9 => peer.tries = u32::from(at.0.is_multiple_of(2)),
+            9 => peer.tries = u8::from(at.0.is_multiple_of(2)),
             10 => peer.named = !peer.named,
-            _ => peer.addresses.push(String::new()),
+            _ => _ = peer.addresses.add(&at.0.to_string()),
         }
     }
 

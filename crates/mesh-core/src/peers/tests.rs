@@ -47,7 +47,7 @@ fn answer(ctx: &mut Context, peers: &mut Peers) -> usize {
 fn what_happens_to_one_peer_costs_the_same_however_many_are_known() {
     let (mut ctx, mut peers) = (context(), Peers::default());
     for number in 0..1000 {
-        peers.learn(node(number), &[format!("/ip4/10.0.{number}.1/tcp/1")], "gossip");
+        peers.learn(node(number), &[format!("/ip4/10.0.{number}.1/tcp/1")], FoundBy::Gossip);
     }
     for _ in 0..2000 {
         peers.run(&mut ctx);
@@ -70,7 +70,7 @@ fn wanted_peers_are_dialled_before_those_that_only_fill_the_room() {
     let (mut ctx, mut peers) = (context(), Peers::default());
     ctx.now = Timestamp(1_000_000_000);
     for number in 0..100 {
-        peers.learn(node(number), &["/ip4/10.0.0.1/tcp/1".to_owned()], "gossip");
+        peers.learn(node(number), &["/ip4/10.0.0.1/tcp/1".to_owned()], FoundBy::Gossip);
     }
     peers.need(&ctx, node(77));
     peers.run(&mut ctx);
@@ -94,7 +94,7 @@ proptest! {
             ctx.now = ctx.now.after(Duration::from_millis(passed_ms / 8));
             let peer = node(number);
             match what {
-                0 | 1 => peers.learn(peer, &[format!("/ip4/10.0.0.{number}/tcp/{}", passed_ms % 3)], "gossip"),
+                0 | 1 => peers.learn(peer, &[format!("/ip4/10.0.0.{number}/tcp/{}", passed_ms % 3)], FoundBy::Gossip),
                 2 => peers.need(&ctx, peer),
                 3 => peers.try_soon(peer),
                 4 => {
@@ -102,7 +102,7 @@ proptest! {
                     peers.on_connected(&mut ctx, peer, connection);
                 }
                 5 | 6 => {
-                    if let Some(id) = peers.peer(peer).and_then(|peer| Some(peer.connections.first()?.id)) {
+                    if let Some(id) = peers.peer(peer).and_then(|peer| Some(peer.dealings().connections.first()?.id)) {
                         peers.on_disconnected(&ctx, peer, id);
                     }
                 }
@@ -110,8 +110,8 @@ proptest! {
                 _ => _ = answer(&mut ctx, &mut peers),
             }
             peers.run(&mut ctx);
-            let connected = peers.all().filter(|(_, peer)| !peer.connections.is_empty());
-            let dialled = peers.all().filter(|(_, peer)| peer.connections.iter().any(|one| one.dialled));
+            let connected = peers.all().filter(|(_, peer)| peer.is_connected());
+            let dialled = peers.all().filter(|(_, peer)| peer.dealings().connections.iter().any(|one| one.dialled));
             let room = CONNECTIONS_WANTED
                 .saturating_sub(connected.count())
                 .max(CONNECTIONS_DIALLED_MIN.saturating_sub(dialled.count()))

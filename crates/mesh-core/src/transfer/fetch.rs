@@ -50,7 +50,7 @@ impl Transfers {
             .collect();
         nodes.sort_unstable();
         for (_, node) in &nodes {
-            let rtt_us = around.peers.peer(*node).and_then(|peer| peer.rtt_us).unwrap_or(1000);
+            let rtt_us = around.peers.peer(*node).and_then(|peer| peer.dealings().rtt_us).unwrap_or(1000);
             while self.ask_source(ctx, content, *node, rtt_us) {}
         }
         for (_, node) in &nodes {

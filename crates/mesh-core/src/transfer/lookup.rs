@@ -11,6 +11,7 @@ use mesh_proto::{CommandId, ContentId, NodeId, Timestamp};
 use super::state::{Phase, Transfer};
 use super::{Around, Purpose, Transfers};
 use crate::Context;
+use crate::peers::FoundBy;
 
 /// Neighbours and the ticket's peers get so long to answer first.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -63,7 +64,7 @@ impl Transfers {
         for node in nodes.iter().filter(|node| **node != ctx.node).take(TRIED_MAX) {
             let addresses = around.records.addresses_of(*node);
             if !addresses.is_empty() {
-                around.peers.learn(*node, &addresses, "kademlia");
+                around.peers.learn(*node, &addresses, FoundBy::Kademlia);
             }
             around.peers.try_soon(*node);
         }

@@ -14,6 +14,7 @@ use mesh_proto::{ByteCount, ChunkSet, ContentId, NodeId, PageId};
 use super::state::{Phase, Transfer};
 use super::{Around, Completed, Purpose, Room, Transfers};
 use crate::Context;
+use crate::peers::FoundBy;
 
 /// The store is asked again after it could not go on.
 const BLOCKED_RETRY: Duration = Duration::from_secs(10);
@@ -74,7 +75,7 @@ impl Transfers {
         candidates.retain(|node| *node != ctx.node);
         for node in candidates {
             if !around.peers.is_connected(node) {
-                around.peers.learn(node, &around.records.addresses_of(node), "another source");
+                around.peers.learn(node, &around.records.addresses_of(node), FoundBy::AnotherSource);
                 around.peers.need(ctx, node);
                 continue;
             }
