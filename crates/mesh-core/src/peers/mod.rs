@@ -65,21 +65,21 @@ impl Peers {
 
     /// Notes that a node may be reachable at these addresses.
     pub fn learn(&mut self, node: NodeId, addresses: &[String], found_by: FoundBy) {
-        if self.table.find(node).is_none() {
-            if self.table.len() >= NODES_KNOWN_MAX {
-                return;
-            }
-            self.table.add(node);
-            self.table.change(node, |peer| peer.found_by = found_by);
+        let is_known = self.table.find(node).is_some();
+        if !is_known && self.table.len() >= NODES_KNOWN_MAX {
+            return;
         }
-        for address in addresses {
-            self.table.change(node, |peer| {
+        self.table.change_or_add(node, |peer| {
+            if !is_known {
+                peer.found_by = found_by;
+            }
+            for address in addresses {
                 if peer.addresses.add(bare(address)) {
                     // News of an address is a reason to try at once, whatever failed before.
                     peer.not_before = Timestamp::ZERO;
                 }
-            });
-        }
+            }
+        });
     }
 
     /// Puts off dialling a newly found node a little if it is the one to dial first.
@@ -130,8 +130,7 @@ impl Peers {
     /// A connection stands. Returns whether it is the first with this peer.
     pub fn on_connected(&mut self, ctx: &mut Context, node: NodeId, connection: Connection) -> bool {
         let dialled = connection.dialled;
-        self.table.add(node);
-        let first = self.table.change(node, |peer| {
+        let is_first = self.table.change_or_add(node, |peer| {
             if dialled {
                 peer.addresses.put_first(&connection.address);
             }
@@ -146,7 +145,7 @@ impl Peers {
         if dialled {
             self.remember(ctx, node);
         }
-        first == Some(true)
+        is_first
     }
 
     /// A connection ended. Returns whether it was the last with this peer.

@@ -1,7 +1,7 @@
 //! The peers by name, and sorted by what may have to be done about them, so that nothing that happens costs more the more
 //! peers are known.
 //!
-//! Invariant: the sorted views follow from the peers alone. Every change of a peer goes through [`Table::change`], which
+//! Invariant: the sorted views follow from the peers alone. Every change of a peer goes through `in_step`, which
 //! takes it out of its places and puts it into those it has then; so none of them can go stale.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -128,23 +128,17 @@ impl Table {
         self.peers.len()
     }
 
-    /// Takes in a peer of which nothing is known, unless it is known.
-    pub(super) fn add(&mut self, node: NodeId) {
-        self.peers.entry(node).or_default();
-    }
-
     /// Changes a peer, if it is known.
     pub(super) fn change<T>(&mut self, node: NodeId, change: impl FnOnce(&mut Peer) -> T) -> Option<T> {
         let peer = self.peers.get_mut(&node)?;
-        let is_own = self.own == Some(node);
-        let before = Places::of(peer, is_own);
-        let result = change(peer);
-        let after = Places::of(peer, is_own);
-        if before != after {
-            self.views.remove(node, before);
-            self.views.add(node, after);
-        }
-        Some(result)
+        Some(in_step(&mut self.views, node, self.own == Some(node), peer, change))
+    }
+
+    /// Changes a peer, known until now or not.
+    pub(super) fn change_or_add<T>(&mut self, node: NodeId, change: impl FnOnce(&mut Peer) -> T) -> T {
+        // Of whom nothing is known has no place in any view.
+        let peer = self.peers.entry(node).or_default();
+        in_step(&mut self.views, node, self.own == Some(node), peer, change)
     }
 
     /// Those that were needed until now are so no longer.
@@ -193,6 +187,24 @@ impl Table {
     pub(super) fn candidates(&self) -> &BTreeSet<NodeId> {
         &self.views.candidates
     }
+}
+
+/// Changes a peer and keeps the views in step.
+fn in_step<T>(
+    views: &mut Views,
+    node: NodeId,
+    is_own: bool,
+    peer: &mut Peer,
+    change: impl FnOnce(&mut Peer) -> T,
+) -> T {
+    let before = Places::of(peer, is_own);
+    let result = change(peer);
+    let after = Places::of(peer, is_own);
+    if before != after {
+        views.remove(node, before);
+        views.add(node, after);
+    }
+    result
 }
 
 #[cfg(test)]
@@ -247,10 +259,8 @@ mod tests {
                 match what {
                     12 => table.set_own(node),
                     13 => table.end_needs(at),
-                    _ => {
-                        table.add(node);
-                        table.change(node, |peer| disturb(peer, what, at));
-                    }
+                    _ if at.0 % 2 == 0 => table.change_or_add(node, |peer| disturb(peer, what, at)),
+                    _ => _ = table.change(node, |peer| disturb(peer, what, at)),
                 }
                 prop_assert_eq!(&table.views, &walked(&table));
             }
