@@ -9,11 +9,18 @@ impl Host {
     /// Packets must not be joined to super-packets before the queue, else the queue serves flows by turns of 64 KiB and
     /// shares unjustly by itself; both ends are told so.
     pub fn limit_rate(&self, mbit_per_s: u32) {
+        let bits_per_s = u64::from(mbit_per_s) * 1_000_000;
+        let burst_bytes = 32 << 10;
+        self.shape(bits_per_s, burst_bytes, burst_bytes + bits_per_s / 8 / 20);
+    }
+
+    /// The same at any rate, with so much that may go at once, and so much that may wait.
+    pub fn shape(&self, bits_per_s: u64, burst_bytes: u64, waiting_bytes_max: u64) {
         let (host, switch, port) = (&self.namespace, &self.switch, &self.port);
         for (namespace, device) in [(host, "eth0"), (switch, port.as_str())] {
             system(&format!("ip -n {namespace} link set {device} gso_max_segs 1"));
             system(&format!(
-                "tc -n {namespace} qdisc replace dev {device} root tbf rate {mbit_per_s}mbit burst 32kb latency 50ms"
+                "tc -n {namespace} qdisc replace dev {device} root tbf rate {bits_per_s}bit burst {burst_bytes} limit {waiting_bytes_max}"
             ));
         }
     }

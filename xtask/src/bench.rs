@@ -15,6 +15,8 @@ pub struct Options {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Measurement {
+    /// Seven experiments on real nodes and in the simulator; needs root.
+    Fidelity,
     /// One source and one getter over a 100 Mbit/s link, beside iperf3; needs root.
     Lan,
     /// One source and one getter on this machine, beside other programs.
@@ -27,6 +29,7 @@ enum Measurement {
 
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let binary = match options.measurement {
+        Measurement::Fidelity => "bench-fidelity",
         Measurement::Lan => "bench-lan",
         Measurement::Loopback => "bench-loopback",
         Measurement::Restart => "bench-restart",

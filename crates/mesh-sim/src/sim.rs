@@ -23,6 +23,7 @@
 //! assert!(sim.world().violations.is_empty());
 //! ```
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::Node;
@@ -31,6 +32,7 @@ use mesh_proto::port::UserRequestId;
 use mesh_proto::port::user::{UserCommand, UserReply};
 use mesh_proto::{ContentId, Machine as _, Timestamp};
 
+use crate::fault::{FaultEvent, Phase, Targets, What};
 use crate::kernel::{Kernel, Member};
 use crate::world::NodeWorld;
 use crate::world::actor::Actor;
@@ -46,14 +48,25 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(600);
 pub struct Sim {
     kernel: Kernel<Actor, NodeWorld>,
     shared: u64,
+    faults: u32,
 }
+
+/// A fault that was begun by hand.
+#[derive(Debug, Clone)]
+pub struct BegunFault {
+    what: What,
+    event: FaultEvent,
+}
+
+/// Faults begun by hand are numbered apart from those of plans.
+const BY_HAND: usize = u32::MAX as usize;
 
 impl Sim {
     /// A world without nodes over these wires.
     #[must_use]
     pub fn new(seed: u64, wires: Wires) -> Self {
         let kernel = Kernel::new(NodeWorld::new(seed, wires), 1 << 14);
-        Self { kernel, shared: 0 }
+        Self { kernel, shared: 0, faults: 0 }
     }
 
     /// What nodes added from now on keep their contents in. All nodes of a world have the same.
@@ -177,6 +190,23 @@ impl Sim {
     #[must_use]
     pub fn nodes(&self) -> u32 {
         self.world().nodes.len() as u32
+    }
+
+    /// Lets something go wrong now, until [`Sim::end_fault`].
+    pub fn begin_fault(&mut self, what: What, targets: Targets) -> BegunFault {
+        self.faults += 1;
+        let (at, targets) = (self.now(), Arc::new(targets));
+        let event = FaultEvent { at, phase: Phase::Begin, fault: BY_HAND, occurrence: self.faults, targets };
+        let (world, stage) = self.kernel.parts();
+        world.fault(stage, &what, &event);
+        BegunFault { what, event }
+    }
+
+    /// Ends what went wrong: a crashed node starts, a cut link is there again.
+    pub fn end_fault(&mut self, fault: BegunFault) {
+        let event = FaultEvent { at: self.now(), phase: Phase::End, ..fault.event };
+        let (world, stage) = self.kernel.parts();
+        world.fault(stage, &fault.what, &event);
     }
 
     /// Lets a node leave in good order: it says goodbye, and ends a second later.

@@ -23,6 +23,15 @@ impl LinkQueue {
         Some(self.free_at)
     }
 
+    /// The same for a frame that is known now and reaches the link only `at`, however much waits: it takes its sending
+    /// time of the link, and what comes before it need not wait until it is there. Gives when it has left.
+    pub fn offer_ahead(&mut self, now: Timestamp, at: Timestamp, bytes: u64, rate_bytes_per_s: u64) -> Timestamp {
+        let sending_ns = time_at(bytes, rate_bytes_per_s);
+        let left = self.free_at.max(at).0.saturating_add(sending_ns);
+        self.free_at = Timestamp(self.free_at.max(now).0.saturating_add(sending_ns));
+        Timestamp(left)
+    }
+
     /// Bytes that have not left yet.
     #[must_use]
     pub fn waiting_bytes(&self, now: Timestamp, rate_bytes_per_s: u64) -> u64 {

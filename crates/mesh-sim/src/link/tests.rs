@@ -234,6 +234,21 @@ fn quantities_are_read_as_people_mean_them() {
 }
 
 #[test]
+fn what_comes_later_takes_its_time_of_a_link_and_leaves_the_rest_to_others() {
+    let rate = 1000;
+    let mut queue = LinkQueue::default();
+    assert_eq!(queue.offer_ahead(Timestamp(0), Timestamp(10 * S), 1000, rate), Timestamp(11 * S));
+    assert_eq!(queue.offer_ahead(Timestamp(0), Timestamp(0), 2000, rate), Timestamp(3 * S), "not behind the idle time");
+    assert_eq!(queue.waiting_bytes(Timestamp(0), rate), 3000);
+    let mut now = LinkQueue::default();
+    let mut ahead = LinkQueue::default();
+    for bytes in [700, 1, 3000, 90] {
+        let at = Timestamp(bytes * 100 * MS);
+        assert_eq!(now.offer(at, bytes, rate, u64::MAX), Some(ahead.offer_ahead(at, at, bytes, rate)));
+    }
+}
+
+#[test]
 fn a_full_buffer_refuses_and_an_empty_queue_takes_any_frame() {
     let (rate, buffer) = (1000, 500);
     let mut queue = LinkQueue::default();

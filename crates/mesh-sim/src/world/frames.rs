@@ -181,7 +181,7 @@ impl NodeWorld {
         let over = self.connections.end(end)?.way.clone()?;
         let back = self.connections.end(end.other())?.way.clone()?;
         let there = self.wires.carry(stage.now(), &over, bytes);
-        let answered = self.wires.carry(there, &back, bytes);
+        let answered = self.wires.carry_ahead(stage.now(), there, &back, bytes);
         Some(answered)
     }
 

@@ -396,9 +396,13 @@ impl NodeWorld {
         let Some(entry) = self.serves.all.get_mut(&number) else { return };
         entry.under_way -= 1;
         let (getter, member, span) = (entry.getter, entry.getter_member, entry.span);
+        let bytes = slice.bytes();
+        let way = self.connections.end(getter.other()).and_then(|other| other.way.clone());
+        if let Some(way) = way {
+            self.wires.acknowledge(stage.now(), &way, bytes.div_ceil(2 * PACKET_BYTES));
+        }
         let Some(own) = self.connections.end_mut(getter) else { return self.serves.forget_if_done(number) };
         (own.heard, own.payload_heard) = (stage.now(), stage.now());
-        let bytes = slice.bytes();
         let entry = self.serves.all.get_mut(&number).expect("it was just there");
         entry.drained_bytes += bytes;
         let (drained_bytes, wanted) = (entry.drained_bytes, !entry.getter_done);

@@ -26,6 +26,11 @@ const RETRANSMISSIONS_MAX: u32 = 8;
 /// Content bytes in a full packet, to tell how many packets a frame is.
 const PACKET_BYTES: u64 = 1448;
 
+/// A TCP acknowledgement with timestamps, as an Ethernet frame.
+const ACKNOWLEDGEMENT_BYTES: u64 = 66;
+/// On faster links acknowledgements take less than half a millisecond each, and are not played out.
+const ACKNOWLEDGEMENTS_MATTER_BELOW_BYTES_PER_S: u64 = 125_000;
+
 /// How frames get from one node to another.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Way {
@@ -217,15 +222,20 @@ impl Wires {
 
     /// When a frame sent now arrives.
     pub fn carry(&mut self, now: Timestamp, way: &Way, bytes: u64) -> Timestamp {
-        let mut at = now;
+        self.carry_ahead(now, now, way, bytes)
+    }
+
+    /// When a frame arrives that is known now and will be sent later.
+    pub fn carry_ahead(&mut self, now: Timestamp, later: Timestamp, way: &Way, bytes: u64) -> Timestamp {
+        let mut at = later;
         if way.links.is_empty() {
-            return Timestamp(now.0 + INSIDE_NS);
+            return Timestamp(later.0 + INSIDE_NS);
         }
         for number in way.links.iter() {
             let wire = &mut self.wires[*number as usize];
             let rate = wire.rate_bytes_per_s();
             // TCP waits where a router would drop: control is small, and never more than a buffer behind.
-            let left = wire.queue.offer(at, bytes, rate, u64::MAX).unwrap_or(at);
+            let left = wire.queue.offer_ahead(now, at, bytes, rate);
             self.flows.burden(now, wire.resource, bytes);
             for channel in &wire.channels {
                 let airtime = u64::from(self.topology.channels[*channel as usize].airtime_permille(rate));
@@ -234,7 +244,21 @@ impl Wires {
             let late_ns = wire.state.delay_ns(&mut wire.luck) + wire.later_ns;
             at = Timestamp(left.0.saturating_add(late_ns).saturating_add(retransmissions(wire, at, way, bytes)));
         }
+        self.acknowledge(now, way, bytes.div_ceil(2 * PACKET_BYTES));
         at
+    }
+
+    /// What arrived over a way is acknowledged over the way back, every second packet and the last.
+    pub fn acknowledge(&mut self, now: Timestamp, way: &Way, acknowledgements: u64) {
+        let bytes = acknowledgements * ACKNOWLEDGEMENT_BYTES;
+        for number in way.links.iter() {
+            let wire = &mut self.wires[(number ^ 1) as usize];
+            let rate = wire.rate_bytes_per_s();
+            if rate < ACKNOWLEDGEMENTS_MATTER_BELOW_BYTES_PER_S {
+                let _ = wire.queue.offer_ahead(now, now, bytes, rate);
+                self.flows.burden(now, wire.resource, bytes);
+            }
+        }
     }
 
     /// When a slice arrives whose last byte left its last queue then.
