@@ -6,7 +6,7 @@
 //! | medians, spreads, tables | [`figures`] |
 //! | one way to carry a file over loopback | [`contestant`] |
 //! | other programs of this kind | [`peers`] |
-//! | the measurements themselves | `fidelity/`, `lan.rs`, `loopback.rs`, `bare_stream.rs`, `restart.rs`, `sim.rs` |
+//! | the measurements themselves | `fidelity/`, `lan.rs`, `loopback.rs`, `bare_stream.rs`, `restart.rs`, `sim.rs`, `sim_nodes.rs` |
 
 pub mod contestant;
 pub mod figures;

@@ -33,7 +33,17 @@ pub fn congestion_control() -> String {
 /// Bytes this process has resident now.
 #[must_use]
 pub fn resident_bytes() -> u64 {
-    let kib = field("/proc/self/status", "VmRSS");
+    status_bytes("VmRSS")
+}
+
+/// Bytes this process had resident at most.
+#[must_use]
+pub fn resident_bytes_max() -> u64 {
+    status_bytes("VmHWM")
+}
+
+fn status_bytes(name: &str) -> u64 {
+    let kib = field("/proc/self/status", name);
     kib.trim_end_matches(" kB").parse::<u64>().unwrap_or(0) * 1024
 }
 

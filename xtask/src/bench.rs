@@ -25,6 +25,8 @@ enum Measurement {
     Restart,
     /// The simulator's kernel, beside its bare event queue.
     Sim,
+    /// The simulator with the product's nodes.
+    SimNodes,
 }
 
 pub fn run(options: &Options) -> anyhow::Result<()> {
@@ -34,6 +36,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         Measurement::Loopback => "bench-loopback",
         Measurement::Restart => "bench-restart",
         Measurement::Sim => "bench-sim",
+        Measurement::SimNodes => "bench-sim-nodes",
     };
     // One build of all, so that the node lies beside the measurement.
     step::run(step::cargo(&["build", "--release", "-p", "mesh-node", "-p", "mesh-benches", "--bins"]))?;

@@ -5,13 +5,15 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use super::measured::Measured;
 use super::results::Variant;
 use super::statistics::{Interval, Summary};
 use super::student::coins_at_most;
 
 /// How one measure differs between variants A and B.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
     /// The measure.
     pub measure: String,

@@ -267,6 +267,14 @@ impl Measured {
         scalars.chain(counts).chain(samples).chain(series)
     }
 
+    /// Leaves out measures.
+    pub(super) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        self.scalars.retain(|name, _| keep(name));
+        self.counts.retain(|name, _| keep(name));
+        self.samples.retain(|name, _| keep(name));
+        self.series.retain(|name, _| keep(name));
+    }
+
     fn check_new(&self, name: &str, unit: &str) -> Result<(), MeasureError> {
         check_name(name)?;
         if unit.is_empty() || unit.len() > UNIT_BYTES_MAX || unit.chars().any(char::is_control) {

@@ -156,6 +156,17 @@ impl Results {
         &self.measures
     }
 
+    /// The same runs with these measures only; names that no run has are left out. All of them if none is named.
+    #[must_use]
+    pub fn only(&self, names: &[String]) -> Self {
+        let mut chosen = self.clone();
+        if !names.is_empty() {
+            chosen.runs.iter_mut().for_each(|run| run.retain(|name| names.iter().any(|wanted| wanted == name)));
+            chosen.measures.retain(|name, _| names.contains(name));
+        }
+        chosen
+    }
+
     /// The runs by their parameters: only runs of one variant are ever summed up together.
     #[must_use]
     pub fn variants(&self) -> Vec<Variant<'_>> {

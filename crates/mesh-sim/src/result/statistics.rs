@@ -3,10 +3,12 @@
 //! Invariant: sums run in the order of the runs, so that the last bit is the same everywhere; of one run, nothing is
 //! said about others, and there is no interval.
 
+use serde::Serialize;
+
 use super::student::{NORMAL_975, student_975};
 
 /// Where a true value lies, with 95 % confidence.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Interval {
     /// Its lower end.
     pub low: f64,
@@ -27,7 +29,7 @@ impl Interval {
 }
 
 /// What is known of a measure from its value in each run.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Summary {
     /// How many runs.
     pub runs: u64,

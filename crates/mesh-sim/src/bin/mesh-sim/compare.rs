@@ -44,7 +44,7 @@ pub fn compare(options: &Options) -> anyhow::Result<Outcome> {
     };
     let comparisons = compare_variants(one, other);
     match options.json {
-        true => println!("{}", table::comparison(&comparisons)),
+        true => println!("{}", serde_json::to_string_pretty(&comparisons)?),
         false => println!("A: {}\nB: {}\n{}", a.scenario(), b.scenario(), table::comparison(&comparisons)),
     }
     Ok(Outcome::Good)

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use mesh_sim::experiment::MEASURES;
+use mesh_sim::result::Expectation;
 use mesh_sim::scenario::{FILE_BYTES_MAX, Scenario, Seeds};
 use mesh_sim::workload::Trace;
 
@@ -42,6 +44,12 @@ pub fn scenario(name: &str, set: &[String], seeds: Option<&Seeds>) -> anyhow::Re
     }
     if let Some(seeds) = seeds {
         scenario.seeds = seeds.clone();
+    }
+    let asked = scenario.measures.iter().map(String::as_str).chain(scenario.expect.iter().map(Expectation::measure));
+    for name in asked {
+        if !MEASURES.iter().any(|measure| measure.name == name) {
+            bail!("{} names `{name}`, which nobody measures; `list --measures` tells what can be", path.display());
+        }
     }
     Ok((path, scenario))
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "the program shows how long it takes; the worlds it runs never ask")]
 
 mod compare;
+mod docs;
 mod files;
 mod hunting;
 mod list;
@@ -41,6 +42,8 @@ enum Command {
     Shrink(hunting::ShrinkOptions),
     /// Shows the events of a run: filtered by time, node, kind, message and content; or writes them as Parquet.
     Trace(looking::TraceOptions),
+    /// Runs scenarios and writes their figures into docs/simulation.md.
+    Docs(docs::Options),
     /// Runs a run again, in another process if asked, and shows the first event that differs, if one does.
     Replay(looking::ReplayOptions),
 }
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Compare(options) => compare::compare(&options),
         Command::Hunt(options) => hunting::hunt(&options),
         Command::Shrink(options) => hunting::shrink(&options),
+        Command::Docs(options) => docs::docs(&options),
         Command::Trace(options) => looking::trace(&options),
         Command::Replay(options) => looking::replay(&options),
     };

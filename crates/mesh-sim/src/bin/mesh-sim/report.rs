@@ -34,24 +34,18 @@ pub fn show(
     if json {
         println!("{}", batch.results.to_json());
     } else {
-        println!("{}", table::terminal(&chosen(&batch.results, measures)?));
+        println!("{}", table::terminal(&batch.results.only(measures)));
     }
-    outcome = outcome.and(verdicts(&batch.results, expect, json));
-    for (variant, seed, violations) in &batch.violations {
-        outcome = Outcome::Bad;
-        for violation in violations {
-            let at_s = violation.at_ns as f64 / 1e9;
-            let (node, invariant, what) = (violation.node, &violation.invariant, &violation.what);
-            eprintln!("VIOLATED {variant} seed {seed}: {invariant}, at {at_s:.3} s at node {node}: {what}");
+    for (held, line) in verdicts(&batch.results, expect) {
+        outcome = outcome.and(if held { Outcome::Good } else { Outcome::Bad });
+        match json {
+            true => eprintln!("{line}"),
+            false => println!("{line}"),
         }
     }
-    for (variant, seed, error) in &batch.failed {
+    for trouble in troubles(batch) {
         outcome = Outcome::Bad;
-        eprintln!("FAILED {variant} seed {seed}: {error}");
-    }
-    if batch.stopped > 0 {
-        eprintln!("stopped: {} runs were not made; what was made is kept", batch.stopped);
-        outcome = Outcome::Bad;
+        eprintln!("{trouble}");
     }
     if !batch.results.runs().is_empty() {
         let files = write_all(&batch.results, folder).context("can't write the results")?;
@@ -62,36 +56,34 @@ pub fn show(
     Ok(outcome)
 }
 
-/// The results with the chosen measures only, or all.
-fn chosen(results: &Results, measures: &[String]) -> anyhow::Result<Results> {
-    match measures.is_empty() {
-        true => Ok(results.clone()),
-        false => Ok(results.clone()),
-    }
+/// What came of each expectation in each variant, and whether it held.
+pub fn verdicts(results: &Results, expect: &[Expectation]) -> Vec<(bool, String)> {
+    let variants = results.variants();
+    let both = variants.iter().flat_map(|variant| expect.iter().map(move |expectation| (variant, expectation)));
+    let said = both.map(|(variant, expectation)| {
+        let (held, what) = match expectation.check(variant) {
+            Ok(verdict) => (verdict.held, verdict.to_string()),
+            Err(error) => (false, format!("not held: {}: {error}", expectation.measure())),
+        };
+        let label = if variant.label().is_empty() { String::new() } else { format!("{}: ", variant.label()) };
+        (held, format!("{label}{what}"))
+    });
+    said.collect()
 }
 
-fn verdicts(results: &Results, expect: &[Expectation], json: bool) -> Outcome {
-    let mut outcome = Outcome::Good;
-    for variant in results.variants() {
-        for expectation in expect {
-            let line = match expectation.check(&variant) {
-                Ok(verdict) if verdict.held => format!("held    {verdict}"),
-                Ok(verdict) => {
-                    outcome = Outcome::Bad;
-                    format!("NOT HELD {verdict}")
-                }
-                Err(error) => {
-                    outcome = Outcome::Bad;
-                    format!("NOT HELD {}: {error}", expectation.measure())
-                }
-            };
-            match json {
-                true => eprintln!("{} {line}", variant.label()),
-                false => println!("{} {line}", variant.label()),
-            }
-        }
-    }
-    outcome
+/// What no run should bring: broken invariants, failed runs, runs not made.
+pub fn troubles(batch: &Batch) -> Vec<String> {
+    let violated = batch.violations.iter().flat_map(|(variant, seed, violations)| {
+        violations.iter().map(move |violation| {
+            let at_s = violation.at_ns as f64 / 1e9;
+            let (node, invariant, what) = (violation.node, &violation.invariant, &violation.what);
+            format!("VIOLATED {variant} seed {seed}: {invariant}, at {at_s:.3} s at node {node}: {what}")
+        })
+    });
+    let failed = batch.failed.iter().map(|(variant, seed, error)| format!("FAILED {variant} seed {seed}: {error}"));
+    let stopped =
+        (batch.stopped > 0).then(|| format!("stopped: {} runs were not made; what was made is kept", batch.stopped));
+    violated.chain(failed).chain(stopped).collect()
 }
 
 /// Where results go unless said.
