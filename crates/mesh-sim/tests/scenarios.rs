@@ -81,3 +81,25 @@ fn a_value_is_set_by_its_path() {
         assert!(scenario.set(path, value).is_err(), "{path} = {value}");
     }
 }
+
+#[test]
+fn a_real_network_is_read_from_beside_its_scenario() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let network = r#"{"type": "NetworkGraph", "protocol": "static", "version": null, "metric": null,
+        "nodes": [{"id": "a"}, {"id": "b"}, {"id": "c"}],
+        "links": [{"source": "a", "target": "b", "cost": 1.0}, {"source": "b", "target": "c", "cost": 1.0}]}"#;
+    std::fs::write(folder.path().join("network.json"), network).expect("writes");
+    let text = "name = \"real\"\nquestion = \"Does it run?\"\nduration_s = 60\nends_when_done = true\nsettled_s = 5\n\
+        [topology]\nkind = \"file\"\npath = \"network.json\"\nlink = { preset = \"wifi\" }\n[node]\nseeds = 1\n\
+        [catalogue]\ncontents = 1\nsize_bytes = 100_000\npublishers = { kind = \"one\", node = 0 }\nfrom_s = 10\n\
+        [[activities]]\nkind = \"flash_crowd\"\ncontent = 0\nat_s = 20\n\
+        [[expect]]\nmeasure = \"done\"\nat_least = 2\n";
+    let scenario = folder.path().join("real.toml");
+    std::fs::write(&scenario, text).expect("writes");
+    let said = run(&scenario.to_string_lossy(), &["duration_s=50"], &folder.path().join("out"));
+    assert!(said.contains("\"done\": 2"), "{said}");
+    std::fs::write(folder.path().join("network.json"), "{").expect("writes");
+    let output = Command::new(env!("CARGO_BIN_EXE_mesh-sim")).arg("run").arg(&scenario).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("network.json"));
+}

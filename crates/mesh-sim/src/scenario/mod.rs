@@ -190,7 +190,8 @@ impl Scenario {
             }
             _ => return Err(refused("what is there has no parts")),
         }
-        let scenario: Self = table.try_into().map_err(|error: toml::de::Error| refused(&error.to_string()))?;
+        let mut scenario: Self = table.try_into().map_err(|error: toml::de::Error| refused(&error.to_string()))?;
+        scenario.topology.keep(&self.topology);
         scenario.validate()?;
         Ok(scenario)
     }

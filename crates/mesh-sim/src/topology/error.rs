@@ -50,6 +50,12 @@ pub enum TopologyError {
         /// What is wrong.
         problem: &'static str,
     },
+    /// A topology is in a file that nobody read.
+    #[error("the topology's file {path} was not read")]
+    NotRead {
+        /// Where it lies.
+        path: String,
+    },
     /// What a link is like is wrong.
     #[error(transparent)]
     Link(#[from] LinkError),

@@ -25,7 +25,7 @@ pub use graph::{
     Position, RadioChannel, Role, Topology,
 };
 pub use make::{
-    Air, Connect, GEOMETRIC_NODES_MAX, Geometric, Grid, Line, REDRAWS_MAX, Ring, ScaleFree, Segment, SmallWorld, Star,
-    TopologyPlan, Tree, TwoVillages,
+    Air, Connect, File, GEOMETRIC_NODES_MAX, Geometric, Grid, Line, REDRAWS_MAX, Ring, ScaleFree, Segment, SmallWorld,
+    Star, TopologyPlan, Tree, TwoVillages,
 };
 pub use routes::Routes;

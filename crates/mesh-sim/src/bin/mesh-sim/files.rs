@@ -1,12 +1,15 @@
 //! Where scenarios lie, and how they are read.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use mesh_sim::experiment::MEASURES;
 use mesh_sim::result::Expectation;
 use mesh_sim::scenario::{FILE_BYTES_MAX, Scenario, Seeds};
+use mesh_sim::topology::TopologyPlan;
+use mesh_sim::topology::import::IMPORT_BYTES_MAX;
 use mesh_sim::workload::Trace;
 
 /// The folder of the scenarios that come with the simulator.
@@ -45,6 +48,7 @@ pub fn scenario(name: &str, set: &[String], seeds: Option<&Seeds>) -> anyhow::Re
     if let Some(seeds) = seeds {
         scenario.seeds = seeds.clone();
     }
+    read_topology(&path, &mut scenario)?;
     let asked = scenario.measures.iter().map(String::as_str).chain(scenario.expect.iter().map(Expectation::measure));
     for name in asked {
         if !MEASURES.iter().any(|measure| measure.name == name) {
@@ -61,6 +65,17 @@ fn read(path: &Path) -> anyhow::Result<Scenario> {
     }
     let text = std::fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
     Scenario::from_toml(&text).with_context(|| format!("in {}", path.display()))
+}
+
+/// Reads the file of a scenario's topology, if it is one.
+fn read_topology(path: &Path, scenario: &mut Scenario) -> anyhow::Result<()> {
+    let TopologyPlan::File(file) = &mut scenario.topology else { return Ok(()) };
+    let path = path.parent().unwrap_or(Path::new(".")).join(&file.path);
+    let mut bytes = Vec::new();
+    let opened =
+        std::fs::File::open(&path).and_then(|file| file.take(IMPORT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes));
+    opened.with_context(|| format!("can't read the topology {}", path.display()))?;
+    file.take(&bytes).with_context(|| format!("in {}", path.display()))
 }
 
 /// The traces that a scenario needs, read from beside it.

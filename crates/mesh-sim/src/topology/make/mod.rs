@@ -4,6 +4,7 @@
 //! the choice of links come from streams of their own: other links do not change the shape.
 
 mod builder;
+mod file;
 mod geometric;
 mod plan;
 mod regular;
@@ -14,6 +15,7 @@ mod tests;
 mod tree;
 mod villages;
 
+pub use file::File;
 pub use geometric::{Air, Connect, GEOMETRIC_NODES_MAX, Geometric, REDRAWS_MAX};
 pub use plan::TopologyPlan;
 pub use regular::{Grid, Line, Ring, Segment, Star};

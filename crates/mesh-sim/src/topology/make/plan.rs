@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::error::TopologyError;
 use super::super::graph::Topology;
+use super::file::File;
 use super::geometric::Geometric;
 use super::regular::{Grid, Line, Ring, Segment, Star};
 use super::scale_free::ScaleFree;
@@ -39,6 +40,8 @@ pub enum TopologyPlan {
     ScaleFree(ScaleFree),
     /// Two segments and one bridge.
     TwoVillages(TwoVillages),
+    /// A real network.
+    File(Box<File>),
 }
 
 impl TopologyPlan {
@@ -58,6 +61,14 @@ impl TopologyPlan {
             Self::SmallWorld(small_world) => small_world.make(seed),
             Self::ScaleFree(scale_free) => scale_free.make(seed),
             Self::TwoVillages(villages) => villages.make(seed),
+            Self::File(file) => file.make(seed),
+        }
+    }
+
+    /// Keeps what another plan read from the same file.
+    pub(crate) fn keep(&mut self, other: &Self) {
+        if let (Self::File(own), Self::File(other)) = (self, other) {
+            own.keep(other);
         }
     }
 }
