@@ -360,6 +360,10 @@ impl NodeWorld {
 
     /// Payload moved.
     pub(super) fn move_flows(&mut self, stage: &mut NodeStage) {
+        // Only the event armed last counts. Of the others each would arm one more.
+        if self.flows_armed != Some(stage.now()) {
+            return;
+        }
         self.flows_armed = None;
         let mut done = Vec::new();
         self.wires.flows.advance(stage.now(), &mut done);
