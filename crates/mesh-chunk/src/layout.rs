@@ -164,6 +164,14 @@ impl Layout {
         self.parts[self.part_at(start_chunk)?].reference
     }
 
+    /// The chunks below a page that is missing; those of its first place, if it has several.
+    #[must_use]
+    pub fn chunks_of_missing(&self, page: &PageId) -> Option<ChunkRange> {
+        let start = *self.missing.get(page)?.first()?;
+        let reference = self.parts[self.part_at(start)?].reference?;
+        Some(ChunkRange { start, count: reference.chunks })
+    }
+
     /// Takes in a page, which must have come out of [`Page::decode`] for this `reference`. Gives how many chunks became
     /// known by it.
     ///

@@ -18,6 +18,13 @@ impl ChunkRange {
     pub fn end(self) -> u32 {
         self.start.saturating_add(self.count)
     }
+
+    /// The chunks that are in both.
+    #[must_use]
+    pub fn overlap(self, other: Self) -> Option<Self> {
+        let (start, end) = (self.start.max(other.start), self.end().min(other.end()));
+        (start < end).then(|| Self { start, count: end - start })
+    }
 }
 
 /// A set of chunk positions.
@@ -81,6 +88,13 @@ impl ChunkSet {
     pub fn contains_range(&self, range: ChunkRange) -> bool {
         let next = self.runs.partition_point(|run| run.start <= range.start);
         range.count == 0 || (next > 0 && range.end() <= self.runs[next - 1].end())
+    }
+
+    /// Whether any chunk of `range` is in the set.
+    #[must_use]
+    pub fn intersects(&self, range: ChunkRange) -> bool {
+        let next = self.runs.partition_point(|run| run.end() <= range.start);
+        range.count > 0 && self.runs.get(next).is_some_and(|run| run.start < range.end())
     }
 
     /// Adds the chunks of `range`.
@@ -217,6 +231,8 @@ mod tests {
                     (start..start + count).for_each(|chunk| { expected.remove(&chunk); });
                 }
                 prop_assert!(well_formed(&set));
+                let meets = (start..start + count).any(|chunk| expected.contains(&chunk));
+                prop_assert_eq!(set.intersects(range), meets);
                 prop_assert_eq!(model(&set), expected.clone());
                 prop_assert!((0..100).all(|chunk| set.contains(chunk) == expected.contains(&chunk)));
             }
@@ -234,6 +250,14 @@ mod tests {
             prop_assert_eq!(model(&a.intersection(&b)), left.intersection(&right).copied().collect::<BTreeSet<_>>());
             prop_assert_eq!(model(&a.difference(&b)), left.difference(&right).copied().collect::<BTreeSet<_>>());
             prop_assert!(model(&a.truncated(2)).is_subset(&left));
+        }
+
+        #[test]
+        fn ranges_overlap_in_what_both_have(a in (0u32..60, 0u32..9), b in (0u32..60, 0u32..9)) {
+            let [a, b] = [a, b].map(|(start, count)| ChunkRange { start, count });
+            let both: Vec<u32> = (a.start..a.end()).filter(|chunk| (b.start..b.end()).contains(chunk)).collect();
+            let overlap = a.overlap(b).into_iter().flat_map(|range| range.start..range.end());
+            prop_assert_eq!(overlap.collect::<Vec<u32>>(), both);
         }
 
         #[test]

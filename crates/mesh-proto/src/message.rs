@@ -157,6 +157,20 @@ pub struct Have {
     pub extensions: Extensions,
 }
 
+/// Follows up a [`Have`] with what changed since, sooner and shorter than another one would.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct HaveMore {
+    /// Of which content.
+    pub content: ContentId,
+    /// Chunks the sender holds besides those it told of.
+    pub added: ChunkSet,
+    /// Chunks that the sender, who holds all, is giving to others now: they will be had there, so whoever can do with
+    /// others asks it for those.
+    pub given: ChunkSet,
+    /// Room for later.
+    pub extensions: Extensions,
+}
+
 /// Ends the follow-ups of a [`HaveRequest`].
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 pub struct Uninterested {
@@ -316,6 +330,7 @@ messages! {
     24 Find,
     26 Found,
     28 Split,
+    30 HaveMore,
     31 Want,
     33 ParcelOffer,
 }
@@ -406,6 +421,9 @@ impl Message {
                     Holding::None | Holding::Complete => 0,
                 };
                 runs <= CHUNK_SET_RANGES_MAX && have.others.len() <= OTHERS_PER_HAVE_MAX
+            }
+            Self::HaveMore(HaveMore { added, given, .. }) => {
+                added.runs().len() + given.runs().len() <= CHUNK_SET_RANGES_MAX
             }
             Self::PageReply(PageReply { bytes: Some(bytes), .. }) => bytes.len() <= PAGE_BYTES_MAX,
             Self::DialMe(dial) => dial.addresses.len() <= crate::limits::ADDRESSES_PER_NODE_MAX,

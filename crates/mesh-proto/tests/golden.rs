@@ -6,8 +6,8 @@ use mesh_proto::bulk::{GetterFrame, Packing, RefuseReason, SourceFrame, SpanRequ
 use mesh_proto::codec;
 use mesh_proto::extensions::{Extension, Extensions};
 use mesh_proto::message::{
-    Bye, DialMe, Find, Found, Frame, Have, HaveRequest, Hello, Holding, Holdings, Message, PageReply, PageRequest,
-    ParcelOffer, RecordList, Records, RecordsWanted, Split, Summary, Uninterested, Unsupported, Want,
+    Bye, DialMe, Find, Found, Frame, Have, HaveMore, HaveRequest, Hello, Holding, Holdings, Message, PageReply,
+    PageRequest, ParcelOffer, RecordList, Records, RecordsWanted, Split, Summary, Uninterested, Unsupported, Want,
 };
 use mesh_proto::record::{
     Access, CatalogueEntry, ContentKind, Membership, NodeCertificate, NodeRecord, Record, RecordKind, RecordName,
@@ -76,6 +76,12 @@ fn messages() -> Vec<Message> {
         Message::Find(Find { key: content().discovery_key(), extensions: none() }),
         Message::Found(Found { key: content().discovery_key(), extensions: none() }),
         Message::Split(Split { path: vec![3, 63], sums: (0..64).collect(), extensions: none() }),
+        Message::HaveMore(HaveMore {
+            content: content(),
+            added: [ChunkRange { start: 7, count: 1 }].into_iter().collect(),
+            given: [ChunkRange { start: 300, count: 2 }].into_iter().collect(),
+            extensions: none(),
+        }),
         Message::Want(Want {
             content: content(),
             chunks: vec![ChunkRange { start: 0, count: 9 }],
