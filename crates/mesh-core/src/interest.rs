@@ -1,27 +1,57 @@
 //! Who asked us what we hold of a content, and is told when that changes.
+//!
+//! What is held is told as a whole when it is asked for, or when something ended; chunks that came are told as news, at
+//! once after a pause and else ten times a second, and now and then as a whole for those who do not know such news.
+//!
+//! Invariant: nothing is told of a content that nobody asked about, and no news waits longer than [`NEWS_EVERY`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mesh_proto::extensions::Extensions;
 use mesh_proto::limits::{CHUNK_SET_RANGES_MAX, OTHERS_PER_HAVE_MAX};
-use mesh_proto::message::{Have, Holding, Message};
+use mesh_proto::message::{Have, HaveMore, Holding, Message};
 use mesh_proto::record::Access;
-use mesh_proto::{ContentId, NodeId, Timestamp, WakeReason};
+use mesh_proto::{ChunkRange, ChunkSet, ContentId, NodeId, Timestamp, WakeReason};
 
 use crate::Context;
 
 /// Contents one peer may be interested in at once; more are answered but not followed up.
 const INTERESTS_PER_PEER_MAX: usize = 1024;
-/// Partial holdings are told at most so often.
-const TELL_EVERY: Duration = Duration::from_millis(500);
+/// Chunks that came are told at most so often.
+pub const NEWS_EVERY: Duration = Duration::from_millis(100);
+/// All that is held is told again so often while it grows.
+const WHOLE_EVERY: Duration = Duration::from_secs(5);
 
 /// The interests of connected peers. See the module.
 #[derive(Debug, Default)]
 pub struct Interests {
-    by_content: BTreeMap<ContentId, BTreeSet<NodeId>>,
+    by_content: BTreeMap<ContentId, Told>,
     by_node: BTreeMap<NodeId, BTreeSet<ContentId>>,
-    due: BTreeMap<ContentId, Timestamp>,
+    due: BTreeSet<(Timestamp, ContentId)>,
+}
+
+/// One content that somebody asked about.
+#[derive(Debug, Default)]
+struct Told {
+    nodes: BTreeSet<NodeId>,
+    /// Chunks that came since news was told last.
+    added: ChunkSet,
+    news_told: Option<Timestamp>,
+    /// When all is to be told again.
+    whole_at: Option<Timestamp>,
+    due: Option<Timestamp>,
+}
+
+/// What is to be told to whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    /// Of which content.
+    pub content: ContentId,
+    /// To whom.
+    pub nodes: Vec<NodeId>,
+    /// What came since the last time; `None` = all that is held.
+    pub added: Option<ChunkSet>,
 }
 
 /// What we hold of a content, and under which rule we give it.
@@ -39,7 +69,7 @@ impl Interests {
         let mine = self.by_node.entry(node).or_default();
         if mine.len() < INTERESTS_PER_PEER_MAX {
             mine.insert(content);
-            self.by_content.entry(content).or_default().insert(node);
+            self.by_content.entry(content).or_default().nodes.insert(node);
         }
     }
 
@@ -48,66 +78,118 @@ impl Interests {
         if let Some(contents) = self.by_node.get_mut(&node) {
             contents.remove(&content);
         }
-        if let Some(nodes) = self.by_content.get_mut(&content) {
-            nodes.remove(&node);
-            if nodes.is_empty() {
-                self.by_content.remove(&content);
-            }
-        }
+        self.forget(node, content);
     }
 
     /// A peer's last connection ended.
     pub fn on_disconnected(&mut self, node: NodeId) {
         for content in self.by_node.remove(&node).unwrap_or_default() {
-            if let Some(nodes) = self.by_content.get_mut(&content) {
-                nodes.remove(&node);
-                if nodes.is_empty() {
-                    self.by_content.remove(&content);
-                }
+            self.forget(node, content);
+        }
+    }
+
+    fn forget(&mut self, node: NodeId, content: ContentId) {
+        let Some(told) = self.by_content.get_mut(&content) else { return };
+        told.nodes.remove(&node);
+        if told.nodes.is_empty() {
+            let due = told.due;
+            self.by_content.remove(&content);
+            if let Some(at) = due {
+                self.due.remove(&(at, content));
             }
         }
     }
 
-    /// More (or less) of a content is here: those interested are told soon, at once if `urgent`.
+    /// How many peers want to know of a content.
+    #[must_use]
+    pub fn count(&self, content: ContentId) -> usize {
+        self.by_content.get(&content).map_or(0, |told| told.nodes.len())
+    }
+
+    /// What is held of a content is another: those interested are told all of it, soon, or at once if `urgent`.
     pub fn changed(&mut self, ctx: &Context, content: ContentId, urgent: bool) {
-        if self.by_content.contains_key(&content) {
-            let at = if urgent { ctx.now } else { ctx.now.after(TELL_EVERY) };
-            let due = self.due.entry(content).or_insert(at);
-            *due = (*due).min(at);
+        let at = if urgent { ctx.now } else { ctx.now.after(NEWS_EVERY) };
+        self.set(content, |told| told.whole_at = Some(told.whole_at.map_or(at, |known| known.min(at))));
+    }
+
+    /// More of a content is here.
+    pub fn grew(&mut self, ctx: &Context, content: ContentId, chunks: ChunkRange) {
+        if chunks.count > 0 {
+            self.set(content, |told| {
+                told.added.insert(chunks);
+                told.whole_at.get_or_insert(ctx.now.after(WHOLE_EVERY));
+            });
         }
     }
 
-    /// Answers one peer.
+    /// Changes what is to be told of a content, and when.
+    fn set(&mut self, content: ContentId, change: impl FnOnce(&mut Told)) {
+        let Some(told) = self.by_content.get_mut(&content) else { return };
+        change(told);
+        let is_new = !told.added.is_empty();
+        let news_at = is_new.then(|| told.news_told.map_or(Timestamp::ZERO, |at| at.after(NEWS_EVERY)));
+        let due = [news_at, told.whole_at].into_iter().flatten().min();
+        let before = std::mem::replace(&mut told.due, due);
+        if before != due {
+            if let Some(at) = before {
+                self.due.remove(&(at, content));
+            }
+            self.due.extend(due.map(|at| (at, content)));
+        }
+    }
+
+    /// Answers one peer with all that is held.
     pub fn answer(&self, ctx: &mut Context, node: NodeId, content: ContentId, offer: Option<Offer>, others: &[NodeId]) {
         let (holding, access) = match offer {
             Some(offer) => (shortened(offer.holding), offer.access),
             None => (Holding::None, Access::Ticket),
         };
-        let interested = self.by_content.get(&content).into_iter().flatten().copied();
+        let interested = self.by_content.get(&content).into_iter().flat_map(|told| told.nodes.iter().copied());
         let mut named: BTreeSet<NodeId> = interested.chain(others.iter().copied()).collect();
         named.remove(&node);
         named.remove(&ctx.node);
-        let others = named.into_iter().take(OTHERS_PER_HAVE_MAX).collect();
+        let others = some_of(ctx, named.into_iter().collect(), OTHERS_PER_HAVE_MAX);
         let have = Have { content, holding, access, others, extensions: Extensions::default() };
         ctx.send(node, Message::Have(have));
     }
 
-    /// The contents of which news is due, with those to tell.
-    pub fn take_due(&mut self, now: Timestamp) -> Vec<(ContentId, Vec<NodeId>)> {
-        let due: Vec<ContentId> = self.due.iter().filter(|(_, at)| **at <= now).map(|(content, _)| *content).collect();
-        due.into_iter()
-            .map(|content| {
-                self.due.remove(&content);
-                (content, self.by_content.get(&content).into_iter().flatten().copied().collect())
-            })
-            .collect()
+    /// What is to be told now.
+    pub fn take_due(&mut self, now: Timestamp) -> Vec<News> {
+        let mut news = Vec::new();
+        while let Some((_, content)) = self.due.first().copied().filter(|(at, _)| *at <= now) {
+            self.set(content, |told| {
+                let whole = told.whole_at.is_some_and(|at| at <= now);
+                let added = std::mem::take(&mut told.added);
+                told.news_told = Some(now);
+                told.whole_at = told.whole_at.filter(|_| !whole);
+                let nodes = told.nodes.iter().copied().collect();
+                news.push(News { content, nodes, added: (!whole).then_some(added) });
+            });
+        }
+        news
     }
 
     /// When news is due.
     #[must_use]
     pub fn deadline(&self) -> Option<(Timestamp, WakeReason)> {
-        self.due.values().min().map(|at| (*at, "tell what is here"))
+        self.due.first().map(|(at, _)| (*at, "tell what is here"))
     }
+}
+
+/// Tells one peer what came.
+pub fn tell_more(ctx: &mut Context, node: NodeId, content: ContentId, added: ChunkSet, given: ChunkSet) {
+    let (added, given) = (added.truncated(CHUNK_SET_RANGES_MAX / 2), given.truncated(CHUNK_SET_RANGES_MAX / 2));
+    let more = HaveMore { content, added, given, extensions: Extensions::default() };
+    ctx.send(node, Message::HaveMore(more));
+}
+
+/// So many of `nodes`, each as likely as another: a crowd that named the same ones to everybody would all ask those.
+fn some_of(ctx: &mut Context, mut nodes: Vec<NodeId>, count_max: usize) -> Vec<NodeId> {
+    while nodes.len() > count_max {
+        let which = usize::try_from(ctx.random_below(nodes.len() as u64)).unwrap_or(0);
+        nodes.swap_remove(which);
+    }
+    nodes
 }
 
 fn shortened(holding: Holding) -> Holding {

@@ -14,6 +14,7 @@
 //! | [`serve`] | giving, by grants of the fair scheduler |
 //! | [`announce`] | what is announced in the wider lookup |
 //! | [`interest`] | who asked what we hold and is told when that changes |
+//! | [`spread`] | what of a content held here a crowd is advised to ask for |
 //! | [`contents`] | what is here and how it is treated |
 //! | `sharing`, `getting` | what a person shares, and wants to have |
 //! | [`inside`] | what an observer sees who stands outside |
@@ -42,6 +43,7 @@ pub mod serve;
 pub mod settings;
 mod sharing;
 mod show;
+pub mod spread;
 mod stop;
 pub mod strangers;
 pub mod transfer;

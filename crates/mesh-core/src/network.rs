@@ -8,13 +8,14 @@ use mesh_proto::port::net::{DiscoveredBy, ServeId};
 use mesh_proto::port::store::StoreCommand;
 use mesh_proto::port::{Event, Failure, NetCommand, NetInput};
 use mesh_proto::record::Access;
-use mesh_proto::{CommandId, ContentId, NodeId};
+use mesh_proto::{ChunkSet, CommandId, ConnectionId, ContentId, NodeId};
 
-use crate::interest::Offer;
+use crate::interest::{News, Offer, tell_more};
 use crate::node::{Node, Pending};
 use crate::peers::{Connection, FoundBy, Peer};
 use crate::serve::Asker;
-use crate::transfer::{Around, Ended};
+use crate::spread::CROWD_MIN;
+use crate::transfer::{Around, Ended, Fetched};
 
 /// Pages of ours being read for peers at once; more are answered "not here", and asked again later.
 const PAGE_READS_MAX: usize = 256;
@@ -44,11 +45,13 @@ impl Node {
             NetInput::Disconnected { connection, node, why } => {
                 self.ctx.count(EventKind::ConnectionClosed);
                 self.strangers.on_disconnected(connection);
+                self.serving.on_connection_ended(connection);
                 if self.peers.on_disconnected(&self.ctx, node, connection) {
                     self.records.on_disconnected(&self.ctx, node);
                     self.transfers.on_disconnected(node);
                     self.serving.on_disconnected(node);
                     self.interests.on_disconnected(node);
+                    self.spread.on_disconnected(node);
                     self.peers.report(&mut self.ctx, node, Some(why));
                 }
             }
@@ -64,7 +67,9 @@ impl Node {
                 self.peers.on_rtt(node, rtt_us);
                 self.serving.set_rtt(self.ctx.now, node, rtt_us);
             }
-            NetInput::SpanRequested { serve, node, request, .. } => self.on_span_requested(serve, node, &request),
+            NetInput::SpanRequested { serve, connection, node, request } => {
+                self.on_span_requested(serve, node, connection, &request);
+            }
             NetInput::SpanWithdrawn { serve } => self.serving.on_withdrawn(serve),
             NetInput::Granted { command, sent_bytes, state, .. } => {
                 if let Some(content) = self.serving.on_granted(command, sent_bytes, &state) {
@@ -78,9 +83,12 @@ impl Node {
             }
             NetInput::Fetched { command, outcome, received_bytes, chunks_verified, aside_bytes } => {
                 let ended = Ended { outcome, received_bytes, chunks_verified, aside_bytes };
-                if let Some(content) = self.transfers.on_fetched(&mut self.ctx, command, &ended) {
-                    self.interests.changed(&self.ctx, content, false);
-                    self.note_goodputs(content);
+                if let Some(Fetched { content, node, chunks }) =
+                    self.transfers.on_fetched(&mut self.ctx, command, &ended)
+                {
+                    self.interests.grew(&self.ctx, content, chunks);
+                    self.answer_seekers(content);
+                    self.note_goodput(content, node);
                 }
             }
             NetInput::ProvidersFound { command, nodes } => {
@@ -143,13 +151,15 @@ impl Node {
         match message {
             Message::HaveRequest(request) => {
                 self.interests.add(node, request.content);
+                self.transfers.on_asked(&self.ctx, node, request.content);
                 self.answer_have(node, request.content);
             }
             Message::Have(have) => {
-                self.transfers.on_have(node, &have);
+                self.transfers.on_have(&mut self.ctx, node, &have);
             }
+            Message::HaveMore(more) => self.transfers.on_have_more(&mut self.ctx, node, &more),
             Message::Find(find) => self.on_find(node, find.key),
-            Message::Found(found) => self.transfers.on_found(node, &found.key),
+            Message::Found(found) => self.transfers.on_found(&self.ctx, node, &found.key),
             Message::Uninterested(message) => self.interests.remove(node, message.content),
             Message::PageRequest(request) => self.on_page_request(node, &request),
             Message::PageReply(reply) => {
@@ -193,10 +203,20 @@ impl Node {
     fn on_find(&mut self, node: NodeId, key: [u8; 32]) {
         let content = self.contents.by_discovery_key(&key).or_else(|| self.transfers.by_discovery_key(&key));
         let Some(content) = content else { return };
-        let offer = self.offer_to(node, content);
-        if offer.is_some_and(|offer| offer.holding != Holding::None) {
-            let found = Found { key, extensions: Extensions::default() };
-            self.ctx.send(node, Message::Found(found));
+        match self.offer_to(node, content) {
+            None => {}
+            Some(Offer { holding: Holding::None, .. }) => self.transfers.on_sought_in_vain(node, content),
+            Some(_) => {
+                let found = Found { key, extensions: Extensions::default() };
+                self.ctx.send(node, Message::Found(found));
+            }
+        }
+    }
+
+    /// The first of a content is here: those who looked for it before are told now.
+    fn answer_seekers(&mut self, content: ContentId) {
+        for node in self.transfers.take_seekers(content) {
+            self.on_find(node, content.discovery_key());
         }
     }
 
@@ -210,9 +230,15 @@ impl Node {
     }
 
     pub(crate) fn tell_interested(&mut self) {
-        for (content, nodes) in self.interests.take_due(self.ctx.now) {
+        for News { content, nodes, added } in self.interests.take_due(self.ctx.now) {
             for node in nodes {
-                self.answer_have(node, content);
+                match &added {
+                    None => self.answer_have(node, content),
+                    Some(added) if self.offer_to(node, content).is_some() => {
+                        tell_more(&mut self.ctx, node, content, added.clone(), ChunkSet::new());
+                    }
+                    Some(_) => {}
+                }
             }
         }
     }
@@ -240,7 +266,7 @@ impl Node {
         self.ctx.send(node, Message::PageReply(reply));
     }
 
-    fn on_span_requested(&mut self, serve: ServeId, node: NodeId, request: &SpanRequest) {
+    fn on_span_requested(&mut self, serve: ServeId, node: NodeId, connection: ConnectionId, request: &SpanRequest) {
         let member = self.records.member_of(node);
         let foreign_account = request.for_member.is_some() && request.for_member != member;
         let refusal = match self.offer(request.content) {
@@ -256,9 +282,22 @@ impl Node {
         match refusal {
             Some(reason) => self.serving.refuse(&mut self.ctx, serve, reason),
             None => {
+                self.advise(node, request);
                 let rtt_us = self.peers.peer(node).and_then(|peer| peer.dealings().rtt_us);
-                self.serving.enqueue(&mut self.ctx, serve, Asker { node, member, rtt_us }, request);
+                self.serving.enqueue(&mut self.ctx, serve, Asker { node, connection, member, rtt_us }, request);
             }
+        }
+    }
+
+    /// Tells one of a crowd what the others are given here.
+    fn advise(&mut self, node: NodeId, request: &SpanRequest) {
+        let SpanRequest { content, chunks, .. } = *request;
+        if self.interests.count(content) < CROWD_MIN || self.contents.find(content).is_none() {
+            return;
+        }
+        let waiting = self.serving.given_to_others(node, content, chunks);
+        if let Some(given) = self.spread.on_asked(self.ctx.now, content, node, chunks, &waiting) {
+            tell_more(&mut self.ctx, node, content, ChunkSet::new(), given);
         }
     }
 
@@ -278,11 +317,10 @@ impl Node {
     }
 
     /// A source's measured rate is the link's goodput, as far as we know it.
-    fn note_goodputs(&mut self, content: ContentId) {
-        let Some(transfer) = self.transfers.find(content) else { return };
-        let rates = transfer.sources.iter().map(|(node, source)| (*node, source.rate_bytes_per_s()));
-        let measured: Vec<(NodeId, u64)> = rates.filter(|(_, rate)| *rate > 0).collect();
-        for (node, rate) in measured {
+    fn note_goodput(&mut self, content: ContentId, node: NodeId) {
+        let source = self.transfers.find(content).and_then(|transfer| transfer.sources.get(&node));
+        let rate = source.map_or(0, |source| source.rate_bytes_per_s());
+        if rate > 0 {
             self.peers.on_goodput(node, rate);
             self.note_rate(node);
         }

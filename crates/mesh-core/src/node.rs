@@ -21,6 +21,7 @@ use crate::peers::{FoundBy, Peers};
 use crate::records::{Records, RecordsConfig};
 use crate::serve::Serving;
 use crate::settings::Settings;
+use crate::spread::Spread;
 use crate::stop::Unsaved;
 use crate::strangers::Strangers;
 use crate::transfer::{Around, Transfers};
@@ -72,6 +73,7 @@ pub struct Node {
     pub(crate) transfers: Transfers,
     pub(crate) serving: Serving,
     pub(crate) interests: Interests,
+    pub(crate) spread: Spread,
     pub(crate) announcements: Announcements,
     pub(crate) settings: Settings,
     pub(crate) counters: Counters,
@@ -117,6 +119,7 @@ impl Node {
             transfers: Transfers::new(config.kademlia),
             serving: Serving::new(discipline, Timestamp::ZERO),
             interests: Interests::default(),
+            spread: Spread::default(),
             announcements: Announcements::default(),
             settings: Settings::from_config(&config),
             counters: Counters::default(),

@@ -11,7 +11,9 @@ use mesh_fair::{Discipline, Request, RequestKey, TokenBucket, UplinkScheduler};
 use mesh_proto::bulk::{RefuseReason, SpanRequest};
 use mesh_proto::port::NetCommand;
 use mesh_proto::port::net::{ServeId, ServeState};
-use mesh_proto::{ByteRate, CommandId, ContentId, MemberId, NodeId, Timestamp, WakeReason};
+use mesh_proto::{
+    ByteRate, ChunkRange, ChunkSet, CommandId, ConnectionId, ContentId, MemberId, NodeId, Timestamp, WakeReason,
+};
 
 use crate::Context;
 
@@ -25,7 +27,9 @@ pub fn bucket(now: Timestamp, bytes_per_s: u64) -> TokenBucket {
 #[derive(Debug, Clone)]
 struct Serve {
     node: NodeId,
+    connection: ConnectionId,
     content: ContentId,
+    chunks: ChunkRange,
     asked_bytes: u64,
     sent_bytes: u64,
     receipted_bytes: u64,
@@ -37,6 +41,8 @@ struct Serve {
 pub struct Asker {
     /// Which peer.
     pub node: NodeId,
+    /// Over which connection.
+    pub connection: ConnectionId,
     /// Whose it is.
     pub member: Option<MemberId>,
     /// The last round trip measured with it.
@@ -80,7 +86,7 @@ impl Serving {
 
     /// A peer asks for a span it may have.
     pub fn enqueue(&mut self, ctx: &mut Context, serve: ServeId, asker: Asker, request: &SpanRequest) {
-        let Asker { node, member, rtt_us } = asker;
+        let Asker { node, connection, member, rtt_us } = asker;
         let is_new = self.scheduler.peer_window(&node).is_none();
         let wanted = Request {
             key: RequestKey(serve.0),
@@ -102,7 +108,9 @@ impl Serving {
         }
         let fresh = Serve {
             node,
+            connection,
             content: request.content,
+            chunks: request.chunks,
             asked_bytes: request.payload_bytes,
             sent_bytes: 0,
             receipted_bytes: 0,
@@ -174,6 +182,13 @@ impl Serving {
         }
     }
 
+    /// A connection ended, and perhaps another with this peer stands: what was sent over it is not receipted any more.
+    pub fn on_connection_ended(&mut self, connection: ConnectionId) {
+        let over = self.serves.iter().filter(|(_, serve)| serve.connection == connection);
+        let lost: Vec<ServeId> = over.map(|(id, _)| *id).collect();
+        lost.into_iter().for_each(|id| self.on_withdrawn(id));
+    }
+
     /// A peer's last connection ended.
     pub fn on_disconnected(&mut self, node: NodeId) {
         self.serves.retain(|_, serve| serve.node != node);
@@ -184,6 +199,13 @@ impl Serving {
     #[must_use]
     pub fn contents(&self) -> BTreeSet<ContentId> {
         self.serves.values().map(|serve| serve.content).collect()
+    }
+
+    /// Which of these chunks others are being given, or wait for.
+    #[must_use]
+    pub fn given_to_others(&self, node: NodeId, content: ContentId, chunks: ChunkRange) -> ChunkSet {
+        let others = self.serves.values().filter(|serve| serve.content == content && serve.node != node);
+        others.filter_map(|serve| serve.chunks.overlap(chunks)).collect()
     }
 
     /// Requests of whom for what fit.
@@ -232,4 +254,83 @@ impl Serving {
 fn flow_of(content: ContentId) -> u64 {
     let (head, _) = content.0.split_first_chunk::<8>().expect("an id has 32 bytes");
     u64::from_le_bytes(*head)
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_proto::bulk::TrafficClass;
+    use mesh_proto::extensions::Extensions;
+    use mesh_proto::port::Output;
+
+    use super::*;
+
+    fn request(start: u32) -> SpanRequest {
+        SpanRequest {
+            request: u64::from(start),
+            content: ContentId([1; 32]),
+            chunks: ChunkRange { start, count: 2 },
+            skip_bytes: 0,
+            payload_bytes: 64 * 1024,
+            class: TrafficClass::Public,
+            priority: 0,
+            deadline_ms: 0,
+            for_member: None,
+            extensions: Extensions::default(),
+        }
+    }
+
+    fn asker(node: NodeId, connection: u64) -> Asker {
+        Asker { node, connection: ConnectionId(connection), member: None, rtt_us: None }
+    }
+
+    /// Lets all grants go and be used.
+    fn run(ctx: &mut Context, serving: &mut Serving) {
+        loop {
+            serving.run(ctx);
+            let grants: Vec<(CommandId, u64)> = std::iter::from_fn(|| ctx.pop())
+                .filter_map(|output| match output {
+                    Output::Net(NetCommand::Grant { command, bytes, .. }) => Some((command, bytes)),
+                    _ => None,
+                })
+                .collect();
+            if grants.is_empty() {
+                return;
+            }
+            for (command, bytes) in grants {
+                serving.on_granted(command, bytes, &ServeState::More);
+            }
+        }
+    }
+
+    #[test]
+    fn what_went_over_a_connection_that_ended_does_not_fill_the_window() {
+        let (mut ctx, node) = (Context::new([0; 32]), NodeId([2; 32]));
+        let mut serving = Serving::new(Discipline::DeficitRoundRobin, Timestamp::ZERO);
+        for number in 0..2 {
+            let from = asker(node, u64::from(number));
+            serving.enqueue(&mut ctx, ServeId(u64::from(number)), from, &request(2 * number));
+            run(&mut ctx, &mut serving);
+        }
+        let both = serving.unreceipted_bytes();
+        serving.on_connection_ended(ConnectionId(0));
+        assert_eq!(serving.waiting(), 1);
+        assert!(serving.unreceipted_bytes() < both, "{both} bytes wait for receipts that never come");
+    }
+
+    #[test]
+    fn what_others_are_given_of_some_chunks_is_known() {
+        let mut ctx = Context::new([0; 32]);
+        let mut serving = Serving::new(Discipline::DeficitRoundRobin, Timestamp::ZERO);
+        for number in 0..3u8 {
+            let from = asker(NodeId([number; 32]), u64::from(number));
+            serving.enqueue(&mut ctx, ServeId(u64::from(number)), from, &request(4 * u32::from(number)));
+        }
+        let given = |node, start, count| {
+            let chunks = ChunkRange { start, count };
+            serving.given_to_others(NodeId([node; 32]), ContentId([1; 32]), chunks).iter().collect::<Vec<u32>>()
+        };
+        assert_eq!(given(0, 0, 10), [4, 5, 8, 9]);
+        assert_eq!(given(1, 4, 2), [0; 0]);
+        assert_eq!(given(9, 1, 4), [1, 4]);
+    }
 }

@@ -11,18 +11,25 @@ use mesh_proto::port::net::FetchOutcome;
 use mesh_proto::port::{Event, Failure, NetCommand};
 use mesh_proto::{ChunkRange, ChunkSet, CommandId, ContentId, NodeId, Timestamp};
 
-use super::plan::{extend_span, pick_start};
-use super::source::Fetch;
+use super::plan::{extend_span, next_in_sequence, rarest};
+use super::source::{Fetch, Source};
 use super::state::Transfer;
-use super::{Around, Purpose, Transfers};
+use super::{Purpose, Transfers};
 use crate::Context;
 
-/// Spans asked of one source at once: less than the source accepts per connection.
-const FETCHES_PER_SOURCE_MAX: usize = 48;
 /// A span is taken back from a slow source only if another would be done in less than a third of the time.
 const STEAL_FACTOR: u32 = 3;
 /// A span just asked for is left where it is, so that two sources do not take it from each other in turn.
 const STEAL_AGE_MIN: Duration = Duration::from_millis(500);
+
+/// Spans in flight from a crowd; more where that is less than the paths and so long ahead would bear.
+const CROWD_SPANS: usize = 24;
+const CROWD_AHEAD: Duration = Duration::from_millis(100);
+/// What a crowd was asked for so long ago is not waited for with other requests: a source may never give it.
+const OVERDUE: Duration = Duration::from_secs(1);
+
+/// How often it is looked for something to take.
+const STEAL_EVERY: Duration = Duration::from_millis(100);
 
 /// How a fetch ended, as the network tells it.
 #[derive(Debug, Clone)]
@@ -37,41 +44,132 @@ pub struct Ended {
     pub aside_bytes: u32,
 }
 
+/// What a fetch brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fetched {
+    /// Of which content.
+    pub content: ContentId,
+    /// From whom.
+    pub node: NodeId,
+    /// Chunks that are here now.
+    pub chunks: ChunkRange,
+}
+
+/// What to ask a source for next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Span {
+    chunks: ChunkRange,
+    bytes: u64,
+    /// Whether it is asked for because nobody else has it or gets it.
+    spares: bool,
+}
+
 impl Transfers {
     /// Keeps every usable source busy.
-    pub(super) fn ask_for_chunks(&mut self, ctx: &mut Context, content: ContentId, around: &Around<'_>) {
+    pub(super) fn ask_for_chunks(&mut self, ctx: &mut Context, content: ContentId) {
         let Some(transfer) = self.transfers.get(&content) else { return };
-        // The cheapest link first: what the same segment gives need not come from far away.
-        let mut nodes: Vec<(u64, NodeId)> = transfer
-            .sources
-            .iter()
-            .filter(|(node, source)| source.is_usable(ctx.now) && around.peers.is_connected(**node))
-            .map(|(node, _)| (around.peers.peer(*node).and_then(|peer| peer.cost_ms_per_mib()).unwrap_or(0), *node))
-            .collect();
-        nodes.sort_unstable();
-        for (_, node) in &nodes {
-            let rtt_us = around.peers.peer(*node).and_then(|peer| peer.dealings().rtt_us).unwrap_or(1000);
-            while self.ask_source(ctx, content, *node, rtt_us) {}
+        let in_crowd = transfer.is_in_crowd();
+        if in_crowd && !transfer.in_crowd {
+            self.join_crowd(ctx, content);
         }
-        for (_, node) in &nodes {
-            self.steal_for(ctx, content, *node);
+        let Some(transfer) = self.transfers.get_mut(&content) else { return };
+        transfer.in_crowd = in_crowd;
+        let may_give = |source: &Source| source.dry != Some(transfer.opened) && source.is_usable(ctx.now);
+        let able: Vec<NodeId> =
+            transfer.sources.iter().filter(|(_, source)| may_give(source)).map(|(node, _)| *node).collect();
+        if !able.is_empty() {
+            match in_crowd {
+                true => self.ask_crowd(ctx, content, able),
+                false => self.ask_each(ctx, content, able),
+            }
+        }
+        self.steal(ctx, content);
+    }
+
+    /// What was asked ahead of sources before anybody knew of a crowd is taken back, but for what is asked ahead in one:
+    /// all the others asked for the same.
+    fn join_crowd(&mut self, ctx: &mut Context, content: ContentId) {
+        let Some(transfer) = self.transfers.get_mut(&content) else { return };
+        for source in transfer.sources.values_mut() {
+            let mut ahead = source.ahead_bytes(true);
+            for (command, fetch) in &mut source.fetches {
+                let left = fetch.payload_bytes.saturating_sub(fetch.received_bytes);
+                if ahead == 0 && fetch.received_bytes == 0 && !fetch.cancelled {
+                    fetch.cancelled = true;
+                    ctx.net(NetCommand::CancelFetch { fetch: *command });
+                }
+                ahead = ahead.saturating_sub(left);
+            }
         }
     }
 
+    /// Asks each source for as much as it can give: the cheapest link first, for what the same segment gives need not
+    /// come from far away.
+    fn ask_each(&mut self, ctx: &mut Context, content: ContentId, mut able: Vec<NodeId>) {
+        let Some(transfer) = self.transfers.get(&content) else { return };
+        let source = |node: &NodeId| transfer.sources.get(node);
+        able.retain(|node| source(node).is_some_and(|source| source.room(false) > 0));
+        able.sort_by_key(|node| source(node).map_or(0, |source| source.cost_ms_per_mib));
+        let mut candidates = if able.is_empty() { ChunkSet::new() } else { transfer.candidates() };
+        for node in able {
+            while self.has_room(content, node, false) && self.ask_source(ctx, content, node, false, &mut candidates) {}
+        }
+    }
+
+    /// Asks a crowd for as much as should be in flight from all of them together, of who is asked for least first. Those
+    /// that should be spared give what only they have besides.
+    fn ask_crowd(&mut self, ctx: &mut Context, content: ContentId, able: Vec<NodeId>) {
+        let Some(transfer) = self.transfers.get(&content) else { return };
+        let is_spared = |node: &NodeId| transfer.sources.get(node).is_some_and(|source| source.is_spared(ctx.now));
+        let (spared, mut traders): (Vec<NodeId>, Vec<NodeId>) = able.into_iter().partition(is_spared);
+        let budget = transfer.crowd_budget(ctx.now);
+        if budget == 0 && !spared.iter().any(|node| self.has_room(content, *node, true)) {
+            return;
+        }
+        let mut candidates = transfer.candidates();
+        for node in spared {
+            while self.has_room(content, node, true) && self.ask_source(ctx, content, node, true, &mut candidates) {}
+        }
+        traders.retain(|node| self.has_room(content, *node, true));
+        while !candidates.is_empty() {
+            let Some(transfer) = self.transfers.get(&content) else { return };
+            if transfer.crowd_budget(ctx.now) == 0 {
+                return;
+            }
+            let busy = |(_, node): &(usize, &NodeId)| {
+                transfer.sources.get(*node).map(|source| (source.fetches.len(), source.wait_ms, **node))
+            };
+            let Some((place, node)) = traders.iter().enumerate().min_by_key(busy).map(|(place, node)| (place, *node))
+            else {
+                return;
+            };
+            if !self.ask_source(ctx, content, node, true, &mut candidates) || !self.has_room(content, node, true) {
+                traders.swap_remove(place);
+            }
+        }
+    }
+
+    fn has_room(&self, content: ContentId, node: NodeId, in_crowd: bool) -> bool {
+        let source = self.transfers.get(&content).and_then(|transfer| transfer.sources.get(&node));
+        source.is_some_and(|source| source.room(in_crowd) > 0)
+    }
+
     /// Asks one source for one span. Returns whether it did.
-    fn ask_source(&mut self, ctx: &mut Context, content: ContentId, node: NodeId, rtt_us: u64) -> bool {
-        let Some(transfer) = self.transfers.get(&content) else { return false };
-        let Some(source) = transfer.sources.get(&node) else { return false };
-        let room = source.ahead_bytes(rtt_us).saturating_sub(source.in_flight_bytes());
-        if source.fetches.len() >= FETCHES_PER_SOURCE_MAX || room == 0 {
+    fn ask_source(
+        &mut self,
+        ctx: &mut Context,
+        content: ContentId,
+        node: NodeId,
+        in_crowd: bool,
+        candidates: &mut ChunkSet,
+    ) -> bool {
+        let Some(transfer) = self.transfers.get_mut(&content) else { return false };
+        let Some(span) = transfer.choose_span(ctx, candidates, node, in_crowd) else { return false };
+        if !self.limit_permits(ctx, span.bytes) {
             return false;
         }
-        let candidates = source.held_of(&transfer.candidates());
-        let Some((chunks, bytes)) = choose_span(ctx, transfer, &candidates, node) else { return false };
-        if !self.limit_permits(ctx, bytes) {
-            return false;
-        }
-        self.send_fetch(ctx, content, node, chunks, bytes);
+        candidates.remove(span.chunks);
+        self.send_fetch(ctx, content, node, span);
         true
     }
 
@@ -87,7 +185,8 @@ impl Transfers {
         fits
     }
 
-    fn send_fetch(&mut self, ctx: &mut Context, content: ContentId, node: NodeId, chunks: ChunkRange, bytes: u64) {
+    fn send_fetch(&mut self, ctx: &mut Context, content: ContentId, node: NodeId, span: Span) {
+        let Span { chunks, bytes, spares } = span;
         let command = self.expect(ctx, content, Purpose::Fetch(node));
         let Some(transfer) = self.transfers.get_mut(&content) else { return };
         let skip_bytes = transfer.aside.get(&chunks.start).copied().unwrap_or(0);
@@ -106,6 +205,7 @@ impl Transfers {
                 received_bytes: 0,
                 asked: ctx.now,
                 cancelled: false,
+                spares,
                 stale: false,
             },
         );
@@ -125,30 +225,37 @@ impl Transfers {
         ctx.net(NetCommand::Fetch { command, node, request, stall_ms_max });
     }
 
+    /// Takes from the slow for the fast what nobody else is asked for any more.
+    fn steal(&mut self, ctx: &mut Context, content: ContentId) {
+        let Some(transfer) = self.transfers.get_mut(&content) else { return };
+        if ctx.now.since(transfer.stole) < STEAL_EVERY {
+            return;
+        }
+        transfer.stole = ctx.now;
+        let idle = |(_, source): &(&NodeId, &Source)| {
+            source.fetches.is_empty() && source.rate_bytes_per_s() > 0 && source.is_usable(ctx.now)
+        };
+        let thieves: Vec<NodeId> = transfer.sources.iter().filter(idle).map(|(node, _)| *node).collect();
+        for thief in thieves {
+            self.steal_for(ctx, content, thief);
+        }
+    }
+
     /// When nothing is open for an idle source, takes the last span of the slowest source that would take much longer.
     fn steal_for(&mut self, ctx: &mut Context, content: ContentId, thief: NodeId) {
         let Some(transfer) = self.transfers.get_mut(&content) else { return };
         let Some(source) = transfer.sources.get(&thief) else { return };
-        if !source.fetches.is_empty() || source.rate_bytes_per_s() == 0 {
-            return;
-        }
         let (rate, now) = (source.rate_bytes_per_s(), ctx.now);
-        let held = match &source.holding {
-            Some(Holding::Partial(chunks)) => Some(chunks.clone()),
-            Some(Holding::Complete) => None,
-            _ => return,
-        };
         let victim = transfer
             .sources
             .iter()
             .filter(|(node, _)| **node != thief)
-            .filter_map(|(node, source)| {
-                let last = source.fetches.iter().rev().find(|(_, fetch)| {
+            .filter_map(|(node, victim)| {
+                let last = victim.fetches.iter().rev().find(|(_, fetch)| {
                     let settled = now.since(fetch.asked) >= STEAL_AGE_MIN;
-                    let held = held.as_ref().is_none_or(|held| held.contains_range(fetch.chunks));
-                    settled && held && !fetch.cancelled
+                    settled && !fetch.cancelled && source.holds_all_of(fetch.chunks)
                 });
-                last.map(|(command, fetch)| (source.eta(), *node, *command, fetch.payload_bytes))
+                last.map(|(command, fetch)| (victim.eta(), *node, *command, fetch.payload_bytes))
             })
             .max();
         let Some((eta, node, command, bytes)) = victim else { return };
@@ -172,18 +279,22 @@ impl Transfers {
         self.tell(ctx, content);
     }
 
-    /// A fetch ended. Returns the transfer's content if there is one still.
-    pub fn on_fetched(&mut self, ctx: &mut Context, command: CommandId, ended: &Ended) -> Option<ContentId> {
+    /// A fetch ended. Returns what came of it if its transfer is still there.
+    pub fn on_fetched(&mut self, ctx: &mut Context, command: CommandId, ended: &Ended) -> Option<Fetched> {
         let (content, purpose) = self.purposes.remove(&command)?;
         let Purpose::Fetch(node) = purpose else { return None };
         self.received.push((node, ended.received_bytes));
         let transfer = self.transfers.get_mut(&content)?;
         transfer.note_bytes(ctx.now, node, command, ended.received_bytes);
-        let fetch = transfer.sources.get_mut(&node)?.fetches.remove(&command)?;
+        let source = transfer.sources.get_mut(&node)?;
+        let fetch = source.fetches.remove(&command)?;
+        if ended.outcome == FetchOutcome::Complete {
+            source.on_complete(ctx.now, fetch.asked);
+        }
         ctx.count_many(EventKind::ChunkVerified, u64::from(ended.chunks_verified.min(fetch.chunks.count)));
-        transfer.settle(node, &fetch, ended);
+        let chunks = transfer.settle(node, &fetch, ended);
         self.judge(ctx, content, node, &fetch, &ended.outcome);
-        Some(content)
+        Some(Fetched { content, node, chunks })
     }
 
     /// What a fetch's end says about its source.
@@ -200,16 +311,15 @@ impl Transfers {
             FetchOutcome::Refused(RefuseReason::Busy | RefuseReason::Stopping) => source.back_off(ctx.now),
             FetchOutcome::Refused(RefuseReason::NotAllowed) => source.denied = true,
             FetchOutcome::Refused(RefuseReason::NotHeld) => {
-                if let Some(Holding::Partial(held)) = &mut source.holding {
-                    held.remove(fetch.chunks);
-                }
                 source.back_off(ctx.now);
+                transfer.hold_less(node, fetch.chunks);
                 let request = HaveRequest { content, extensions: Extensions::default() };
                 ctx.send(node, Message::HaveRequest(request));
             }
             FetchOutcome::Refused(RefuseReason::Changed) => {
-                source.holding = Some(Holding::None);
-                if !std::mem::replace(&mut source.changed, true) {
+                let is_new = !std::mem::replace(&mut source.changed, true);
+                transfer.hold(node, Some(Holding::None));
+                if is_new {
                     transfer.tell_changed(ctx, node);
                 }
             }
@@ -246,45 +356,71 @@ impl Transfers {
     /// Takes nothing more of this content from a peer, and says why.
     pub(super) fn ban(&mut self, ctx: &mut Context, content: ContentId, node: NodeId, why: String) {
         let Some(transfer) = self.transfers.get_mut(&content) else { return };
-        let source = transfer.sources.entry(node).or_default();
-        if source.banned {
+        if !transfer.set_banned(node) {
             return;
         }
-        source.banned = true;
         ctx.count(EventKind::PeerBanned);
-        for fetch in source.fetches.keys() {
+        for fetch in transfer.sources.get(&node).into_iter().flat_map(|source| source.fetches.keys()) {
             ctx.net(NetCommand::CancelFetch { fetch: *fetch });
         }
         ctx.report(Event::PeerBanned { node, content, why });
     }
 }
 
-fn choose_span(
-    ctx: &mut Context,
-    transfer: &Transfer,
-    candidates: &ChunkSet,
-    node: NodeId,
-) -> Option<(ChunkRange, u64)> {
-    let layout = transfer.layout.as_ref()?;
-    let source = transfer.sources.get(&node)?;
-    let partial: Vec<&ChunkSet> = transfer
-        .sources
-        .iter()
-        .filter(|(other, source)| **other != node && !source.banned)
-        .filter_map(|(_, source)| match &source.holding {
-            Some(Holding::Partial(chunks)) => Some(chunks),
-            _ => None,
-        })
-        .collect();
-    let alone = transfer.others.is_empty();
-    // A chunk of which bytes are kept aside comes first: it is nearly here.
-    let begun = transfer.aside.keys().copied().find(|chunk| candidates.contains(*chunk));
-    let near = begun.or(source.next_chunk);
-    let start = pick_start(candidates, near, &partial, alone, |bound| ctx.random_below(bound))?;
-    extend_span(candidates, start, source.span_bytes(), |chunk| layout.length(chunk))
-}
-
 impl Transfer {
+    /// How many spans more should be in flight from a crowd.
+    fn crowd_budget(&self, now: Timestamp) -> usize {
+        let (mut spans, mut bytes, mut rtt_us) = (0, 0, 0);
+        for source in self.sources.values().filter(|source| !source.fetches.is_empty() && !source.is_spared(now)) {
+            for fetch in source.fetches.values().filter(|fetch| now.since(fetch.asked) < OVERDUE) {
+                spans += 1;
+                bytes += fetch.payload_bytes.saturating_sub(fetch.received_bytes);
+                rtt_us = source.rtt_us.max(rtt_us);
+            }
+        }
+        let too_few = bytes < self.goodput.bytes_in(Duration::from_micros(2 * rtt_us) + CROWD_AHEAD);
+        CROWD_SPANS.saturating_sub(spans).max(usize::from(too_few))
+    }
+
+    /// What to ask a source for: of `candidates`, which are wanted and known.
+    fn choose_span(&mut self, ctx: &mut Context, candidates: &ChunkSet, node: NodeId, in_crowd: bool) -> Option<Span> {
+        let layout = self.layout.as_ref()?;
+        let source = self.sources.get_mut(&node)?;
+        let held = source.held_of(candidates).into_owned();
+        if held.is_empty() {
+            source.dry = Some(self.opened);
+            return None;
+        }
+        let length = |chunk| layout.length(chunk);
+        // A chunk of which bytes are kept aside comes first: it is nearly here.
+        let begun = self.aside.keys().copied().find(|chunk| held.contains(*chunk));
+        let (near, span_bytes) = (begun.or(source.next_chunk), source.span_bytes());
+        if !in_crowd {
+            let start = next_in_sequence(&held, near)?;
+            let (chunks, bytes) = extend_span(&held, start, span_bytes, length, |_| true)?;
+            return Some(Span { chunks, bytes, spares: false });
+        }
+        let (rarity, now) = (&self.rarity, ctx.now);
+        if source.is_spared(now) {
+            let patience = source.patience();
+            let fresh = source.given.missing_in(now, patience, &held);
+            if let Some(start) = rarest(&fresh, rarity, 0, near, |bound| ctx.random_below(bound)) {
+                source.drained_since = None;
+                let (chunks, bytes) = extend_span(&fresh, start, span_bytes, length, |chunk| rarity.of(chunk) == 0)?;
+                return Some(Span { chunks, bytes, spares: true });
+            }
+            let since = *source.drained_since.get_or_insert(now);
+            if now.since(since) < patience {
+                return None;
+            }
+        }
+        let start = rarest(&held, rarity, u16::MAX, near, |bound| ctx.random_below(bound))?;
+        let holders = rarity.of(start);
+        let (chunks, bytes) = extend_span(&held, start, span_bytes, length, |chunk| rarity.of(chunk) <= holders)?;
+        let spares = source.is_complete() && holders == 0 && source.drained_since.is_none();
+        Some(Span { chunks, bytes, spares })
+    }
+
     /// A source's file changed since it was shared: people are told, if nobody else has it as it was.
     fn tell_changed(&mut self, ctx: &mut Context, node: NodeId) {
         if self.sources.values().any(|source| source.holds_something() && !source.banned) {
@@ -304,11 +440,12 @@ impl Transfer {
         let fresh = received_bytes.saturating_sub(fetch.received_bytes);
         fetch.received_bytes = received_bytes;
         source.on_bytes(now, fresh);
+        self.goodput.on_bytes(now, fresh);
         self.rate.add(now, fresh);
     }
 
     /// Books what a fetch brought: chunks here, chunks open again, bytes by what became of them.
-    fn settle(&mut self, node: NodeId, fetch: &Fetch, ended: &Ended) {
+    fn settle(&mut self, node: NodeId, fetch: &Fetch, ended: &Ended) -> ChunkRange {
         let verified = ChunkRange { start: fetch.chunks.start, count: ended.chunks_verified.min(fetch.chunks.count) };
         let rest = ChunkRange { start: verified.end(), count: fetch.chunks.count - verified.count };
         let layout_bytes = self.layout.as_ref().and_then(|layout| layout.bytes_of(verified)).unwrap_or(0);
@@ -318,6 +455,7 @@ impl Transfer {
         if !fetch.stale {
             self.add_verified(verified);
             self.open.insert(rest);
+            self.opened += u64::from(rest.count > 0);
         }
         if rest.count > 0 && !fetch.stale {
             let before = if verified.count == 0 { fetch.skip_bytes } else { 0 };
@@ -344,5 +482,6 @@ impl Transfer {
                 source.on_idle();
             }
         }
+        if fetch.stale { ChunkRange { count: 0, ..verified } } else { verified }
     }
 }

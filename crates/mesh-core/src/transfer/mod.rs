@@ -1,18 +1,22 @@
 //! Fetching: from a ticket to a verified file, from everyone who has it.
 //!
 //! [`Transfers`] owns all transfers and routes what happens to the right one. Which of them are worked on is decided in
-//! `queue`. The steps of one are in `step` (locate, prepare, finish), `lookup` (who else may hold it), `pages` (the
-//! manifest), `fetch` (chunks); what to ask next is decided by the pure functions of `plan`; a peer's side of it is
-//! `source`.
+//! `queue`. The steps of one are in `step` (locate, prepare, finish), `fellows` (with whom it trades), `lookup` (who else
+//! may hold it), `pages` (the manifest), `fetch` (chunks); what to ask next is decided by the pure functions of `plan`; a
+//! peer's side of it is `source`; who holds what is kept by `holdings` and counted in `rarity`.
 //!
 //! Invariant: each chunk is asked of one peer at a time, so nothing is fetched twice on purpose.
 
+mod fellows;
 mod fetch;
+pub mod goodput;
+mod holdings;
 pub mod lookup;
 mod orders;
 mod pages;
 pub mod plan;
 mod queue;
+pub mod rarity;
 pub mod source;
 pub mod state;
 mod step;
@@ -21,7 +25,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mesh_fair::TokenBucket;
-use mesh_proto::message::{Have, Holding};
 use mesh_proto::port::Event;
 use mesh_proto::port::store::{StoreInput, StoredContent, Table};
 use mesh_proto::port::view::GetReport;
@@ -30,7 +33,7 @@ use mesh_proto::{CommandId, ContentId, NodeId, PageId, Timestamp};
 use crate::Context;
 use crate::peers::Peers;
 use crate::records::Records;
-pub use fetch::Ended;
+pub use fetch::{Ended, Fetched};
 pub use state::Order;
 use state::Transfer;
 
@@ -183,39 +186,6 @@ impl Transfers {
     #[must_use]
     pub fn by_discovery_key(&self, key: &[u8; 32]) -> Option<ContentId> {
         self.transfers.values().find(|transfer| transfer.key == *key).map(|transfer| transfer.content)
-    }
-
-    /// A peer says that it holds some of what we look for: it is asked like those the ticket names.
-    pub fn on_found(&mut self, node: NodeId, key: &[u8; 32]) {
-        if let Some(transfer) = self.transfers.values_mut().find(|transfer| transfer.key == *key) {
-            transfer.others.insert(node);
-        }
-    }
-
-    /// A peer says what it holds. Returns whether a transfer cares.
-    pub fn on_have(&mut self, node: NodeId, have: &Have) -> bool {
-        let Some(transfer) = self.transfers.get_mut(&have.content) else { return false };
-        transfer.others.extend(have.others.iter().copied().filter(|other| *other != node));
-        while transfer.others.len() > 64 {
-            transfer.others.pop_first();
-        }
-        let source = transfer.sources.entry(node).or_default();
-        source.holding = Some(have.holding.clone());
-        if !matches!(have.holding, Holding::None) {
-            (source.denied, source.changed) = (false, false);
-            transfer.order.access = have.access.clone();
-        }
-        true
-    }
-
-    /// A peer's last connection ended: it may be asked again on the next.
-    pub fn on_disconnected(&mut self, node: NodeId) {
-        for transfer in self.transfers.values_mut() {
-            transfer.looked.remove(&node);
-            if let Some(source) = transfer.sources.get_mut(&node) {
-                source.on_disconnected();
-            }
-        }
     }
 
     /// Limits receiving; 0 = no limit.

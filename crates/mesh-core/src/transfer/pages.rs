@@ -7,14 +7,16 @@ use mesh_proto::extensions::Extensions;
 use mesh_proto::message::{Message, PageReply, PageRequest};
 use mesh_proto::port::Failure;
 use mesh_proto::port::store::StoreCommand;
-use mesh_proto::{ContentId, NodeId, PageId};
+use mesh_proto::{ChunkRange, ContentId, NodeId, PageId};
 
 use super::source::Source;
-use super::{Around, Purpose, Transfers};
+use super::{Purpose, Transfers};
 use crate::Context;
 
 /// Pages asked for ahead, over all sources. A page covers some 256 chunks.
 const PAGES_AHEAD: usize = 16;
+/// With so many chunks known and wanted, pages can wait until somebody gets chunks below them.
+const CHUNKS_KNOWN_MIN: u32 = 64;
 /// Pages asked of one source at once.
 const PAGES_PER_SOURCE: usize = 4;
 /// A page must come within so long, or within four times what it should take at the source's rate.
@@ -22,20 +24,26 @@ const PAGE_TIMEOUT: Duration = Duration::from_secs(20);
 
 impl Transfers {
     /// Asks a source for the root, unless one was asked.
-    pub(super) fn ask_for_root(&mut self, ctx: &mut Context, content: ContentId, around: &Around<'_>) {
-        self.ask_for_page(ctx, content, PageId(content.0), around);
+    pub(super) fn ask_for_root(&mut self, ctx: &mut Context, content: ContentId) {
+        self.ask_for_page(ctx, content, PageId(content.0));
     }
 
     /// Asks for pages that the chunks wanted next need.
-    pub(super) fn ask_for_pages(&mut self, ctx: &mut Context, content: ContentId, around: &Around<'_>) {
+    pub(super) fn ask_for_pages(&mut self, ctx: &mut Context, content: ContentId) {
         let Some(transfer) = self.transfers.get(&content) else { return };
-        for page in transfer.next_pages() {
+        let mut pages = transfer.next_pages();
+        if pages.len() > 1 && transfer.is_in_crowd() {
+            // Who begins with another page than the others has chunks to trade that they have not.
+            let first = usize::try_from(ctx.random_below(pages.len() as u64)).unwrap_or(0);
+            pages.rotate_left(first);
+        }
+        for page in pages {
             let Some(transfer) = self.transfers.get_mut(&content) else { return };
             if transfer.pages_at_store.contains(&page) {
                 continue;
             }
             if transfer.pages_not_here.contains(&page) {
-                self.ask_for_page(ctx, content, page, around);
+                self.ask_for_page(ctx, content, page);
             } else {
                 transfer.pages_at_store.insert(page);
                 let command = self.expect(ctx, content, Purpose::ReadPage(page));
@@ -44,7 +52,7 @@ impl Transfers {
         }
     }
 
-    fn ask_for_page(&mut self, ctx: &mut Context, content: ContentId, page: PageId, around: &Around<'_>) {
+    fn ask_for_page(&mut self, ctx: &mut Context, content: ContentId, page: PageId) {
         let now = ctx.now;
         let Some(transfer) = self.transfers.get_mut(&content) else { return };
         for source in transfer.sources.values_mut() {
@@ -56,14 +64,14 @@ impl Transfers {
         if transfer.sources.values().any(|source| source.pages.contains_key(&page)) {
             return;
         }
-        let cost = |node: NodeId| around.peers.peer(node).and_then(|peer| peer.cost_ms_per_mib());
+        let in_crowd = transfer.is_in_crowd();
+        let has_much = in_crowd && transfer.candidates().len() >= CHUNKS_KNOWN_MIN;
+        let below = transfer.layout.as_ref().and_then(|layout| layout.chunks_of_missing(&page));
         let best = transfer
             .sources
             .iter_mut()
-            .filter(|(node, source)| {
-                source.is_usable(now) && source.pages.len() < PAGES_PER_SOURCE && around.peers.is_connected(**node)
-            })
-            .min_by_key(|(node, source)| (source.pages.len(), cost(**node)));
+            .filter(|(_, source)| source.is_usable(now) && source.may_be_asked_for_page(below, in_crowd, has_much))
+            .min_by_key(|(_, source)| (source.is_complete(), source.pages.len(), source.cost_ms_per_mib));
         if let Some((node, source)) = best {
             source.pages.insert(page, now.after(page_timeout(source)));
             let request = PageRequest { content, page, extensions: Extensions::default() };
@@ -142,7 +150,10 @@ impl Transfers {
             .map_err(|error| error.to_string())
             .and_then(|page| layout.add_page(&reference, &page).map_err(|error| error.to_string()));
         match added {
-            Ok(_) => transfer.recount(),
+            Ok(_) => {
+                transfer.opened += 1;
+                transfer.recount();
+            }
             Err(why) => self.on_bad_manifest(ctx, content, &why),
         }
     }
@@ -152,6 +163,17 @@ impl Transfers {
     pub(super) fn on_bad_manifest(&mut self, ctx: &mut Context, content: ContentId, why: &str) {
         let failure = Failure::lasting(format!("the content's manifest breaks the rules: {why}"));
         self.on_store_failure(ctx, content, &failure);
+    }
+}
+
+impl Source {
+    /// Whether it is one to ask for a page with these chunks below it. Who holds one of them has the page. In a crowd who
+    /// holds all gives a page at a time to those who have nothing else to ask for: the others have it from each other.
+    fn may_be_asked_for_page(&self, below: Option<ChunkRange>, in_crowd: bool, has_much: bool) -> bool {
+        if self.is_complete() && in_crowd && below.is_some() {
+            return self.pages.is_empty() && (!has_much || self.drained_since.is_some());
+        }
+        self.pages.len() < PAGES_PER_SOURCE && below.is_none_or(|below| self.holds_some_of(below))
     }
 }
 

@@ -34,7 +34,7 @@ impl Transfers {
             self.look_wider(ctx, *content, around);
         }
         for content in &working {
-            self.step(ctx, *content, around);
+            self.step(ctx, *content);
         }
         for content in waiting.iter().chain(&working) {
             self.tell(ctx, *content);
@@ -85,7 +85,17 @@ impl Transfers {
         let waiting = u32::try_from(active().count()).unwrap_or(u32::MAX).max(1);
         let pause = (WAITING * LOOKS_PER_RUN as u32 / waiting).clamp(WAITING_MIN, WAITING);
         let look = active().next().map(|_| ctx.now.after(pause));
-        blocked.chain(heartbeat).chain(look).chain(self.limit_wait).min().map(|at| (at, "work on a transfer"))
+        let looked_for = active().filter(|transfer| !transfer.queued);
+        let seek = looked_for.filter_map(|transfer| transfer.fellows.deadline());
+        // Of very many some are left for the next run.
+        let seek = seek.map(|at| if at > ctx.now { at } else { ctx.now.after(WAITING_MIN) });
+        blocked
+            .chain(heartbeat)
+            .chain(look)
+            .chain(seek)
+            .chain(self.limit_wait)
+            .min()
+            .map(|at| (at, "work on a transfer"))
     }
 }
 

@@ -1,5 +1,6 @@
 //! One peer as a source of one content: what it holds, how fast it gives, what was asked of it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -8,8 +9,8 @@ use mesh_proto::message::Holding;
 use mesh_proto::port::net::LinkClass;
 use mesh_proto::{ChunkRange, ChunkSet, CommandId, PageId, Timestamp};
 
-/// Time over which a rate sample is taken.
-const SAMPLE: Duration = Duration::from_millis(200);
+use super::goodput::Goodput;
+
 /// A span is about so long at the source's rate.
 const SPAN_MS: u64 = 35;
 /// Beyond two round trips, so much is asked for ahead: a source may send that far before our receipts come.
@@ -19,7 +20,17 @@ const SPAN_BYTES_PLANNED_MAX: u64 = 8 * 1024 * 1024;
 /// What is asked for while the rate is not known.
 const FIRST_SPAN_BYTES: u64 = 128 * 1024;
 const FIRST_AHEAD_BYTES: u64 = 1024 * 1024;
+/// The same in a crowd: what is asked of one can't be asked of another, and all begin at once.
+const FIRST_AHEAD_IN_CROWD_BYTES: u64 = 128 * 1024;
+const AHEAD_IN_CROWD_MS: u64 = 50;
 const AHEAD_BYTES_MAX: u64 = 96 * 1024 * 1024;
+/// Spans asked of one source at once: less than the source accepts per connection.
+const FETCHES_MAX: usize = 48;
+/// Runs kept of what one said it gives to others; more is not taken in.
+const GIVEN_RUNS_MAX: usize = 8192;
+/// What a source gives to others is had by them after so long at least, and given up after so long at most.
+const PATIENCE_MS_MIN: u64 = 250;
+const PATIENCE_MS_MAX: u64 = 30_000;
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 
 /// A span that was asked for.
@@ -37,15 +48,61 @@ pub struct Fetch {
     pub asked: Timestamp,
     /// Whether it was taken back: a faster source can have it, or nothing can be written now.
     pub cancelled: bool,
+    /// Whether it was asked of a source that gives to others what they ask for, as something that only it has.
+    pub spares: bool,
     /// Whether the store looked at the disk anew since: what it says of chunks is known better.
     pub stale: bool,
+}
+
+/// Chunks that a source said it gives to others, until they had time to get about: at least one patience, at most two.
+#[derive(Debug, Clone, Default)]
+pub struct Given {
+    lately: ChunkSet,
+    before: ChunkSet,
+    turned: Timestamp,
+    told: Option<Timestamp>,
+}
+
+impl Given {
+    fn add(&mut self, now: Timestamp, patience: Duration, chunks: &ChunkSet) {
+        self.turn(now, patience);
+        self.told = Some(now);
+        if self.lately.runs().len() + chunks.runs().len() <= GIVEN_RUNS_MAX {
+            self.lately.union_with(chunks);
+        }
+    }
+
+    fn turn(&mut self, now: Timestamp, patience: Duration) {
+        if now.since(self.turned) >= patience * 2 {
+            self.lately = ChunkSet::new();
+        }
+        if now.since(self.turned) >= patience {
+            (self.before, self.turned) = (std::mem::take(&mut self.lately), now);
+        }
+    }
+
+    fn is_current(&self, now: Timestamp, patience: Duration) -> bool {
+        self.told.is_some_and(|told| now.since(told) < patience * 2)
+    }
+
+    /// Which of `chunks` are not given to others.
+    pub(super) fn missing_in(&mut self, now: Timestamp, patience: Duration, chunks: &ChunkSet) -> ChunkSet {
+        self.turn(now, patience);
+        chunks.difference(&self.lately).difference(&self.before)
+    }
 }
 
 /// One peer as a source. See the module.
 #[derive(Debug, Clone, Default)]
 pub struct Source {
-    /// What it said it holds; `None` before it answered.
-    pub holding: Option<Holding>,
+    /// What it said it holds; `None` before it answered. Changed by the transfer, which counts who holds what.
+    pub(super) holding: Option<Holding>,
+    /// What it said that it gives to others.
+    pub given: Given,
+    /// Since when it has nothing left that only it can give.
+    pub(super) drained_since: Option<Timestamp>,
+    /// It has nothing that is wanted, as long as no chunk becomes wanted (counted by this) and it gets nothing new.
+    pub(super) dry: Option<u64>,
     /// Whether it was asked on the connection that stands.
     pub asked: bool,
     /// Spans asked for and not ended.
@@ -66,19 +123,22 @@ pub struct Source {
     pub wasted_bytes: u64,
     /// Over what path it gave.
     pub class: Option<LinkClass>,
+    /// The round trip to it, as it was lately.
+    pub rtt_us: u64,
+    /// What a MiB from there costs, as it was lately.
+    pub cost_ms_per_mib: u64,
     /// Where its last span ended: going on there keeps reads and writes in sequence.
     pub next_chunk: Option<u32>,
     failures: u32,
-    rate_bytes_per_s: u64,
-    sample_bytes: u64,
-    sample_began: Option<Timestamp>,
+    pub(super) wait_ms: u64,
+    goodput: Goodput,
 }
 
 impl Source {
-    /// Whether it can be asked for spans now.
+    /// Whether it can be asked for spans now: it is connected, and nothing is in the way.
     #[must_use]
     pub fn is_usable(&self, now: Timestamp) -> bool {
-        self.holds_something() && !self.banned && !self.denied && self.not_before <= now
+        self.asked && self.holds_something() && !self.banned && !self.denied && self.not_before <= now
     }
 
     /// Whether it holds any of the content, as far as it said.
@@ -91,14 +151,73 @@ impl Source {
         }
     }
 
+    /// What it said it holds; `None` before it answered.
+    #[must_use]
+    pub fn holding(&self) -> Option<&Holding> {
+        self.holding.as_ref()
+    }
+
+    /// Whether it holds all.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.holding == Some(Holding::Complete)
+    }
+
+    /// Whether it holds all of `chunks`.
+    #[must_use]
+    pub fn holds_all_of(&self, chunks: ChunkRange) -> bool {
+        match &self.holding {
+            None | Some(Holding::None) => false,
+            Some(Holding::Partial(held)) => held.contains_range(chunks),
+            Some(Holding::Complete) => true,
+        }
+    }
+
+    /// Whether it holds any of `chunks`.
+    #[must_use]
+    pub fn holds_some_of(&self, chunks: ChunkRange) -> bool {
+        match &self.holding {
+            None | Some(Holding::None) => false,
+            Some(Holding::Partial(held)) => held.intersects(chunks),
+            Some(Holding::Complete) => true,
+        }
+    }
+
     /// Which of `chunks` it holds.
     #[must_use]
-    pub fn held_of(&self, chunks: &ChunkSet) -> ChunkSet {
+    pub fn held_of<'a>(&self, chunks: &'a ChunkSet) -> Cow<'a, ChunkSet> {
         match &self.holding {
-            None | Some(Holding::None) => ChunkSet::new(),
-            Some(Holding::Partial(held)) => chunks.intersection(held),
-            Some(Holding::Complete) => chunks.clone(),
+            None | Some(Holding::None) => Cow::Owned(ChunkSet::new()),
+            Some(Holding::Partial(held)) => Cow::Owned(chunks.intersection(held)),
+            Some(Holding::Complete) => Cow::Borrowed(chunks),
         }
+    }
+
+    /// It named chunks that it gives to others. Returns requests of ours for some of them: others get those first.
+    pub fn on_given(&mut self, now: Timestamp, chunks: &ChunkSet) -> Vec<CommandId> {
+        self.given.add(now, self.patience(), chunks);
+        let is_late = |fetch: &Fetch| {
+            fetch.spares && !fetch.cancelled && fetch.received_bytes == 0 && chunks.contains_range(fetch.chunks)
+        };
+        self.fetches.iter().filter(|(_, fetch)| is_late(fetch)).map(|(command, _)| *command).collect()
+    }
+
+    /// Whether others fetch from it too what they then give on, so that it should be asked for what nobody else has.
+    #[must_use]
+    pub fn is_spared(&self, now: Timestamp) -> bool {
+        self.is_complete() && self.given.is_current(now, self.patience())
+    }
+
+    /// How long what it gives to others may take to get about.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        Duration::from_millis((2 * self.wait_ms).clamp(PATIENCE_MS_MIN, PATIENCE_MS_MAX))
+    }
+
+    /// A span it was asked for came.
+    pub fn on_complete(&mut self, now: Timestamp, asked: Timestamp) {
+        let wait_ms = u64::try_from(now.since(asked).as_millis()).unwrap_or(u64::MAX).min(PATIENCE_MS_MAX);
+        self.wait_ms = if self.wait_ms == 0 { wait_ms } else { (self.wait_ms * 3 + wait_ms) / 4 };
     }
 
     /// Bytes asked for and not received.
@@ -110,13 +229,13 @@ impl Source {
     /// Bytes per second it gives; 0 = not known.
     #[must_use]
     pub fn rate_bytes_per_s(&self) -> u64 {
-        self.rate_bytes_per_s
+        self.goodput.bytes_per_s()
     }
 
     /// How many bytes a span should have.
     #[must_use]
     pub fn span_bytes(&self) -> u64 {
-        match self.rate_bytes_per_s {
+        match self.rate_bytes_per_s() {
             0 => FIRST_SPAN_BYTES,
             rate => (rate.saturating_mul(SPAN_MS) / 1000).clamp(SPAN_BYTES_MIN, SPAN_BYTES_PLANNED_MAX),
         }
@@ -124,21 +243,34 @@ impl Source {
 
     /// How many bytes should be asked for ahead: enough to cover the path twice and what the source may send unreceipted.
     #[must_use]
-    pub fn ahead_bytes(&self, rtt_us: u64) -> u64 {
-        match self.rate_bytes_per_s {
+    pub fn ahead_bytes(&self, in_crowd: bool) -> u64 {
+        match self.rate_bytes_per_s() {
+            0 if in_crowd => FIRST_AHEAD_IN_CROWD_BYTES,
             0 => FIRST_AHEAD_BYTES,
-            rate => {
-                let bytes = u128::from(rate) * u128::from(2 * rtt_us + AHEAD_MS * 1000) / 1_000_000;
-                let bytes = u64::try_from(bytes).unwrap_or(AHEAD_BYTES_MAX);
-                bytes.clamp(self.span_bytes().saturating_mul(2), AHEAD_BYTES_MAX)
+            _ if in_crowd => {
+                let time = Duration::from_micros(2 * self.rtt_us + AHEAD_IN_CROWD_MS * 1000);
+                self.goodput.bytes_in(time).clamp(SPAN_BYTES_MIN, AHEAD_BYTES_MAX)
             }
+            _ => {
+                let time = Duration::from_micros(2 * self.rtt_us + AHEAD_MS * 1000);
+                self.goodput.bytes_in(time).clamp(self.span_bytes().saturating_mul(2), AHEAD_BYTES_MAX)
+            }
+        }
+    }
+
+    /// How many bytes more it should be asked for now.
+    #[must_use]
+    pub fn room(&self, in_crowd: bool) -> u64 {
+        match self.fetches.len() < FETCHES_MAX {
+            true => self.ahead_bytes(in_crowd).saturating_sub(self.in_flight_bytes()),
+            false => 0,
         }
     }
 
     /// How long everything asked for should still take.
     #[must_use]
     pub fn eta(&self) -> Duration {
-        match self.rate_bytes_per_s {
+        match self.rate_bytes_per_s() {
             0 => Duration::from_secs(2),
             rate => Duration::from_millis(self.in_flight_bytes().saturating_mul(1000) / rate),
         }
@@ -147,7 +279,7 @@ impl Source {
     /// Silence for so long means that nothing more comes: four times what the work in flight should take.
     #[must_use]
     pub fn stall_ms(&self) -> u64 {
-        let expected = match self.rate_bytes_per_s {
+        let expected = match self.rate_bytes_per_s() {
             0 => 0,
             rate => self.span_bytes().max(64 * 1024).saturating_mul(4000) / rate,
         };
@@ -156,28 +288,14 @@ impl Source {
 
     /// Notes bytes that arrived.
     pub fn on_bytes(&mut self, now: Timestamp, bytes: u64) {
-        let began = *self.sample_began.get_or_insert(now);
-        self.sample_bytes += bytes;
-        let passed = now.since(began);
-        if passed < SAMPLE {
-            return;
+        if self.goodput.on_bytes(now, bytes) {
+            self.failures = 0;
         }
-        let sample = u64::try_from(u128::from(self.sample_bytes) * 1_000_000_000 / passed.as_nanos());
-        let sample = sample.unwrap_or(u64::MAX);
-        // Up at once, down slowly: a sample can only be too low (the source had others to serve, or we asked too little).
-        self.rate_bytes_per_s = match sample > self.rate_bytes_per_s {
-            true => sample,
-            false => (self.rate_bytes_per_s * 7 + sample) / 8,
-        };
-        self.failures = 0;
-        self.sample_bytes = 0;
-        self.sample_began = Some(now);
     }
 
     /// Nothing is in flight: a pause must not count as slowness.
     pub fn on_idle(&mut self) {
-        self.sample_began = None;
-        self.sample_bytes = 0;
+        self.goodput.on_idle();
     }
 
     /// Something between us and it failed, and with it all that was in flight: that is one failure.
@@ -198,7 +316,8 @@ impl Source {
     /// Its last connection ended. What was in flight is answered one by one.
     pub fn on_disconnected(&mut self) {
         self.asked = false;
-        self.holding = None;
+        self.given = Given::default();
+        self.drained_since = None;
         self.pages.clear();
         self.on_idle();
     }

@@ -13,7 +13,10 @@ use mesh_proto::port::view::{GetReport, SourceReport, TransferView};
 use mesh_proto::record::Access;
 use mesh_proto::{ChunkRange, ChunkSet, ContentId, NodeId, PageId, Timestamp};
 
+use super::fellows::Fellows;
+use super::goodput::Goodput;
 use super::lookup::Lookups;
+use super::rarity::Rarity;
 use super::source::Source;
 
 /// What a person asked for, as it is kept across restarts.
@@ -122,8 +125,14 @@ pub struct Transfer {
     pub aside: BTreeMap<u32, u32>,
     /// Peers asked or giving.
     pub sources: BTreeMap<NodeId, Source>,
-    /// Nodes that sources named as fetching the same.
-    pub others: BTreeSet<NodeId>,
+    /// Nodes that fetch the same or hold it, as they said or others named them.
+    pub fellows: Fellows,
+    /// Peers that looked for it before any of it was here.
+    pub seekers: BTreeSet<NodeId>,
+    /// How many of those that trade hold each chunk.
+    pub rarity: Rarity,
+    /// How often chunks became wanted: while it stays, who has nothing for us has nothing.
+    pub opened: u64,
     /// Pages being read from or written to our own store.
     pub pages_at_store: BTreeSet<PageId>,
     /// Pages our own store does not have.
@@ -134,10 +143,10 @@ pub struct Transfer {
     pub told: Timestamp,
     /// When its totals were last written down.
     pub saved: Timestamp,
-    /// When peers interested in it were last told what is here.
-    pub announced: Timestamp,
-    /// Whether there is something new to tell them.
-    pub announce: bool,
+    /// How fast it comes from all sources together.
+    pub goodput: Goodput,
+    /// When something to take from the slow was last looked for.
+    pub stole: Timestamp,
     /// Bytes received since `rate_began`, and the rate before.
     pub rate: Rate,
     /// Whether it could go on and waits for others to be done first.
@@ -148,6 +157,8 @@ pub struct Transfer {
     pub told_waiting: bool,
     /// What listeners were told that the store can't do, until something was done again.
     pub told_blocked: Option<String>,
+    /// Whether others fetched the same when it was last looked.
+    pub in_crowd: bool,
     /// Whether this repairs a content that was complete before.
     pub repair: bool,
 }
@@ -203,19 +214,23 @@ impl Transfer {
             open: ChunkSet::new(),
             aside: BTreeMap::new(),
             sources: BTreeMap::new(),
-            others: BTreeSet::new(),
+            fellows: Fellows::default(),
+            seekers: BTreeSet::new(),
+            rarity: Rarity::default(),
+            opened: 0,
             pages_at_store: BTreeSet::new(),
             pages_not_here: BTreeSet::new(),
             begun: now,
             told: Timestamp::ZERO,
             saved: now,
-            announced: Timestamp::ZERO,
-            announce: false,
+            goodput: Goodput::default(),
+            stole: Timestamp::ZERO,
             rate: Rate { began: now, ..Rate::default() },
             queued: false,
             looked_for: 0,
             told_waiting: false,
             told_blocked: None,
+            in_crowd: false,
             repair: false,
         }
     }
@@ -241,7 +256,6 @@ impl Transfer {
         self.have_bytes += bytes;
         self.told_blocked = None;
         self.have.insert(chunks);
-        self.announce = true;
         for chunk in chunks.start..chunks.end() {
             self.aside.remove(&chunk);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mesh_analytics::EventKind;
 use mesh_chunk::{Detail, Layout, Root, RootKind};
 use mesh_proto::extensions::Extensions;
-use mesh_proto::message::{Find, HaveRequest, Message, Uninterested};
+use mesh_proto::message::{Message, Uninterested};
 use mesh_proto::port::store::{Received, StoreCommand, StoredContent};
 use mesh_proto::port::user::{ErrorKind, UserError};
 use mesh_proto::port::{Event, Failure};
@@ -14,12 +14,9 @@ use mesh_proto::{ByteCount, ChunkSet, ContentId, NodeId, PageId};
 use super::state::{Phase, Transfer};
 use super::{Around, Completed, Purpose, Room, Transfers};
 use crate::Context;
-use crate::peers::FoundBy;
 
 /// The store is asked again after it could not go on.
 const BLOCKED_RETRY: Duration = Duration::from_secs(10);
-/// Connected peers are asked again so often while nobody is found.
-const LOOK_AGAIN: Duration = Duration::from_secs(20);
 /// How often totals are written down while fetching.
 const SAVE_EVERY: Duration = Duration::from_secs(10);
 
@@ -40,10 +37,10 @@ impl Room {
 
 impl Transfers {
     /// Does what one transfer needs next.
-    pub(super) fn step(&mut self, ctx: &mut Context, content: ContentId, around: &mut Around<'_>) {
+    pub(super) fn step(&mut self, ctx: &mut Context, content: ContentId) {
         let Some(transfer) = self.transfers.get(&content) else { return };
         match &transfer.phase {
-            Phase::Locating => self.ask_for_root(ctx, content, around),
+            Phase::Locating => self.ask_for_root(ctx, content),
             Phase::Fetching => {
                 if transfer.is_all_here() {
                     self.finish(ctx, content);
@@ -51,73 +48,13 @@ impl Transfers {
                     if ctx.now.since(transfer.saved) >= SAVE_EVERY {
                         self.save(ctx, content);
                     }
-                    self.ask_for_pages(ctx, content, around);
-                    self.ask_for_chunks(ctx, content, around);
+                    self.ask_for_pages(ctx, content);
+                    self.ask_for_chunks(ctx, content);
                 }
             }
             Phase::Kept => self.restart(ctx, content),
             Phase::Blocked { until, .. } if *until <= ctx.now => self.restart(ctx, content),
             Phase::Blocked { .. } | Phase::Preparing | Phase::Finishing | Phase::Failed(_) => {}
-        }
-    }
-
-    /// Asks peers that may hold the content what they hold: those its ticket names, those that list it, those that
-    /// other sources name, those that answered to its discovery key. Nobody else learns its id.
-    pub(super) fn find_holders(&mut self, ctx: &mut Context, content: ContentId, around: &mut Around<'_>) {
-        let Some(transfer) = self.transfers.get_mut(&content) else { return };
-        let mut candidates: Vec<NodeId> = Self::ticket_nodes(&transfer.order);
-        candidates.extend(around.records.holders(content));
-        candidates.extend(transfer.others.iter().copied());
-        let publishers = around.records.publishers(content);
-        candidates.extend(publishers);
-        candidates.sort_unstable();
-        candidates.dedup();
-        candidates.retain(|node| *node != ctx.node);
-        for node in candidates {
-            if !around.peers.is_connected(node) {
-                around.peers.learn(node, &around.records.addresses_of(node), FoundBy::AnotherSource);
-                around.peers.need(ctx, node);
-                continue;
-            }
-            around.peers.need(ctx, node);
-            let source = transfer.sources.entry(node).or_default();
-            if !source.asked && !source.banned {
-                source.asked = true;
-                source.class = around.peers.peer(node).and_then(|peer| peer.class());
-                let request = HaveRequest { content, extensions: Extensions::default() };
-                ctx.send(node, Message::HaveRequest(request));
-            }
-        }
-        Self::look_around(ctx, transfer, around);
-        let nobody = !transfer.sources.values().any(|source| source.holds_something() && !source.banned);
-        let waited = ctx.now.since(transfer.begun) > Duration::from_secs(5);
-        if nobody && waited && !transfer.told_waiting {
-            transfer.told_waiting = true;
-            let access = around.records.listed_access(content);
-            let forbidden = access.is_some_and(|access| !around.records.admits_us(ctx, &access));
-            let why = match forbidden {
-                true => "it is listed for a community or for members that this node does not belong to",
-                false => "no peer that has it is connected; it goes on by itself when one is",
-            };
-            let why = why.to_owned();
-            ctx.report(Event::TransferWaiting { content, why });
-        } else if !nobody {
-            transfer.told_waiting = false;
-        }
-    }
-
-    /// Asks every connected peer by the content's discovery key, which tells nothing to those who do not hold it: each
-    /// once, and again now and then while nobody was found.
-    fn look_around(ctx: &mut Context, transfer: &mut Transfer, around: &Around<'_>) {
-        let found = transfer.sources.values().any(|source| source.holds_something() && !source.banned);
-        let key = transfer.key;
-        for node in around.peers.connected() {
-            let asked = transfer.looked.get(&node).copied();
-            let again = asked.is_some_and(|at| !found && ctx.now.since(at) >= LOOK_AGAIN);
-            if asked.is_none() || again {
-                transfer.looked.insert(node, ctx.now);
-                ctx.send(node, Message::Find(Find { key, extensions: Extensions::default() }));
-            }
         }
     }
 
@@ -190,7 +127,11 @@ impl Transfers {
                     *pending = *listing_bytes;
                 }
                 match Layout::new(&root, Detail::LengthsOnly) {
-                    Ok(layout) => transfer.layout = Some(layout),
+                    Ok(layout) => {
+                        transfer.count_holders(layout.chunk_count());
+                        transfer.layout = Some(layout);
+                        transfer.opened += 1;
+                    }
                     Err(error) => self.on_bad_manifest(ctx, content, &error.to_string()),
                 }
                 if let Some(transfer) = self.transfers.get_mut(&content) {
@@ -208,7 +149,10 @@ impl Transfers {
     ) -> bool {
         let Some(transfer) = self.transfers.get_mut(&content) else { return false };
         match result {
-            Ok(()) => transfer.listing_pending_bytes = None,
+            Ok(()) => {
+                transfer.listing_pending_bytes = None;
+                transfer.opened += 1;
+            }
             Err(failure) => self.on_store_failure(ctx, content, failure),
         }
         true
@@ -273,5 +217,25 @@ impl Transfers {
         ctx.count(EventKind::TransferFinished);
         let report = transfer.report(ctx.now, &stored);
         self.completed.push(Completed { stored, order: transfer.order, report });
+    }
+}
+
+impl Transfer {
+    /// Says once for what it waits while nobody has any of it.
+    pub(super) fn tell_whether_somebody_has_it(&mut self, ctx: &mut Context, around: &Around<'_>) {
+        let nobody = !self.sources.values().any(|source| source.holds_something() && !source.banned);
+        let waited = ctx.now.since(self.begun) > Duration::from_secs(5);
+        if nobody && waited && !self.told_waiting {
+            self.told_waiting = true;
+            let access = around.records.listed_access(self.content);
+            let forbidden = access.is_some_and(|access| !around.records.admits_us(ctx, &access));
+            let why = match forbidden {
+                true => "it is listed for a community or for members that this node does not belong to",
+                false => "no peer that has it is connected; it goes on by itself when one is",
+            };
+            ctx.report(Event::TransferWaiting { content: self.content, why: why.to_owned() });
+        } else if !nobody {
+            self.told_waiting = false;
+        }
     }
 }
