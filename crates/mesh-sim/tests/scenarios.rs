@@ -44,7 +44,7 @@ scenarios! {
     churn_as_in_bittorrent_holds: "churn-bittorrent",
         ["topology.nodes=20", "catalogue.contents=10", "duration_s=3600"];
     churn_as_in_kad_holds: "churn-kad", ["topology.nodes=20", "catalogue.contents=10", "duration_s=3600"];
-    a_flash_crowd_holds: "flash-crowd", ["topology.nodes=9", "catalogue.size_bytes=40_000_000"];
+    a_flash_crowd_holds: "flash-crowd", ["topology.nodes=9", "catalogue.size_bytes=50_000_000"];
     full_disks_hold: "full-disks",
         ["topology.nodes=12", "catalogue.size_bytes=1_000_000", "faults.0.select.nodes=[2, 5, 8, 11]"];
     gateway_outages_hold: "gateway-outages",
