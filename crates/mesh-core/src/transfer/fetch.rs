@@ -1,7 +1,5 @@
 //! Chunks: whom to ask for which, what came of it, whom to ban, what to take from the slow for the fast.
 
-use std::time::Duration;
-
 use mesh_analytics::EventKind;
 use mesh_proto::bulk::{RefuseReason, SpanRequest};
 use mesh_proto::extensions::Extensions;
@@ -16,20 +14,6 @@ use super::source::{Fetch, Source};
 use super::state::Transfer;
 use super::{Purpose, Transfers};
 use crate::Context;
-
-/// A span is taken back from a slow source only if another would be done in less than a third of the time.
-const STEAL_FACTOR: u32 = 3;
-/// A span just asked for is left where it is, so that two sources do not take it from each other in turn.
-const STEAL_AGE_MIN: Duration = Duration::from_millis(500);
-
-/// Spans in flight from a crowd; more where that is less than the paths and so long ahead would bear.
-const CROWD_SPANS: usize = 24;
-const CROWD_AHEAD: Duration = Duration::from_millis(100);
-/// What a crowd was asked for so long ago is not waited for with other requests: a source may never give it.
-const OVERDUE: Duration = Duration::from_secs(1);
-
-/// How often it is looked for something to take.
-const STEAL_EVERY: Duration = Duration::from_millis(100);
 
 /// How a fetch ended, as the network tells it.
 #[derive(Debug, Clone)]
@@ -86,23 +70,6 @@ impl Transfers {
         self.steal(ctx, content);
     }
 
-    /// What was asked ahead of sources before anybody knew of a crowd is taken back, but for what is asked ahead in one:
-    /// all the others asked for the same.
-    fn join_crowd(&mut self, ctx: &mut Context, content: ContentId) {
-        let Some(transfer) = self.transfers.get_mut(&content) else { return };
-        for source in transfer.sources.values_mut() {
-            let mut ahead = source.ahead_bytes(true);
-            for (command, fetch) in &mut source.fetches {
-                let left = fetch.payload_bytes.saturating_sub(fetch.received_bytes);
-                if ahead == 0 && fetch.received_bytes == 0 && !fetch.cancelled {
-                    fetch.cancelled = true;
-                    ctx.net(NetCommand::CancelFetch { fetch: *command });
-                }
-                ahead = ahead.saturating_sub(left);
-            }
-        }
-    }
-
     /// Asks each source for as much as it can give: the cheapest link first, for what the same segment gives need not
     /// come from far away.
     fn ask_each(&mut self, ctx: &mut Context, content: ContentId, mut able: Vec<NodeId>) {
@@ -116,46 +83,13 @@ impl Transfers {
         }
     }
 
-    /// Asks a crowd for as much as should be in flight from all of them together, of who is asked for least first. Those
-    /// that should be spared give what only they have besides.
-    fn ask_crowd(&mut self, ctx: &mut Context, content: ContentId, able: Vec<NodeId>) {
-        let Some(transfer) = self.transfers.get(&content) else { return };
-        let is_spared = |node: &NodeId| transfer.sources.get(node).is_some_and(|source| source.is_spared(ctx.now));
-        let (spared, mut traders): (Vec<NodeId>, Vec<NodeId>) = able.into_iter().partition(is_spared);
-        let budget = transfer.crowd_budget(ctx.now);
-        if budget == 0 && !spared.iter().any(|node| self.has_room(content, *node, true)) {
-            return;
-        }
-        let mut candidates = transfer.candidates();
-        for node in spared {
-            while self.has_room(content, node, true) && self.ask_source(ctx, content, node, true, &mut candidates) {}
-        }
-        traders.retain(|node| self.has_room(content, *node, true));
-        while !candidates.is_empty() {
-            let Some(transfer) = self.transfers.get(&content) else { return };
-            if transfer.crowd_budget(ctx.now) == 0 {
-                return;
-            }
-            let busy = |(_, node): &(usize, &NodeId)| {
-                transfer.sources.get(*node).map(|source| (source.fetches.len(), source.wait_ms, **node))
-            };
-            let Some((place, node)) = traders.iter().enumerate().min_by_key(busy).map(|(place, node)| (place, *node))
-            else {
-                return;
-            };
-            if !self.ask_source(ctx, content, node, true, &mut candidates) || !self.has_room(content, node, true) {
-                traders.swap_remove(place);
-            }
-        }
-    }
-
-    fn has_room(&self, content: ContentId, node: NodeId, in_crowd: bool) -> bool {
+    pub(super) fn has_room(&self, content: ContentId, node: NodeId, in_crowd: bool) -> bool {
         let source = self.transfers.get(&content).and_then(|transfer| transfer.sources.get(&node));
         source.is_some_and(|source| source.room(in_crowd) > 0)
     }
 
     /// Asks one source for one span. Returns whether it did.
-    fn ask_source(
+    pub(super) fn ask_source(
         &mut self,
         ctx: &mut Context,
         content: ContentId,
@@ -223,52 +157,6 @@ impl Transfers {
         };
         ctx.count(EventKind::SpanRequested);
         ctx.net(NetCommand::Fetch { command, node, request, stall_ms_max });
-    }
-
-    /// Takes from the slow for the fast what nobody else is asked for any more.
-    fn steal(&mut self, ctx: &mut Context, content: ContentId) {
-        let Some(transfer) = self.transfers.get_mut(&content) else { return };
-        if ctx.now.since(transfer.stole) < STEAL_EVERY {
-            return;
-        }
-        transfer.stole = ctx.now;
-        let idle = |(_, source): &(&NodeId, &Source)| {
-            source.fetches.is_empty() && source.rate_bytes_per_s() > 0 && source.is_usable(ctx.now)
-        };
-        let thieves: Vec<NodeId> = transfer.sources.iter().filter(idle).map(|(node, _)| *node).collect();
-        for thief in thieves {
-            self.steal_for(ctx, content, thief);
-        }
-    }
-
-    /// When nothing is open for an idle source, takes the last span of the slowest source that would take much longer.
-    fn steal_for(&mut self, ctx: &mut Context, content: ContentId, thief: NodeId) {
-        let Some(transfer) = self.transfers.get_mut(&content) else { return };
-        let Some(source) = transfer.sources.get(&thief) else { return };
-        let (rate, now) = (source.rate_bytes_per_s(), ctx.now);
-        let victim = transfer
-            .sources
-            .iter()
-            .filter(|(node, _)| **node != thief)
-            .filter_map(|(node, victim)| {
-                let last = victim.fetches.iter().rev().find(|(_, fetch)| {
-                    let settled = now.since(fetch.asked) >= STEAL_AGE_MIN;
-                    settled && !fetch.cancelled && source.holds_all_of(fetch.chunks)
-                });
-                last.map(|(command, fetch)| (victim.eta(), *node, *command, fetch.payload_bytes))
-            })
-            .max();
-        let Some((eta, node, command, bytes)) = victim else { return };
-        let own_ms = (bytes.saturating_mul(1000) / rate).max(50);
-        if eta.as_millis() <= u128::from(own_ms) * u128::from(STEAL_FACTOR) {
-            return;
-        }
-        let fetch = transfer.sources.get_mut(&node).and_then(|source| source.fetches.get_mut(&command));
-        if let Some(fetch) = fetch {
-            fetch.cancelled = true;
-            ctx.count(EventKind::SpanStolen);
-            ctx.net(NetCommand::CancelFetch { fetch: command });
-        }
     }
 
     /// Bytes of a fetch arrived.
@@ -368,20 +256,6 @@ impl Transfers {
 }
 
 impl Transfer {
-    /// How many spans more should be in flight from a crowd.
-    fn crowd_budget(&self, now: Timestamp) -> usize {
-        let (mut spans, mut bytes, mut rtt_us) = (0, 0, 0);
-        for source in self.sources.values().filter(|source| !source.fetches.is_empty() && !source.is_spared(now)) {
-            for fetch in source.fetches.values().filter(|fetch| now.since(fetch.asked) < OVERDUE) {
-                spans += 1;
-                bytes += fetch.payload_bytes.saturating_sub(fetch.received_bytes);
-                rtt_us = source.rtt_us.max(rtt_us);
-            }
-        }
-        let too_few = bytes < self.goodput.bytes_in(Duration::from_micros(2 * rtt_us) + CROWD_AHEAD);
-        CROWD_SPANS.saturating_sub(spans).max(usize::from(too_few))
-    }
-
     /// What to ask a source for: of `candidates`, which are wanted and known.
     fn choose_span(&mut self, ctx: &mut Context, candidates: &ChunkSet, node: NodeId, in_crowd: bool) -> Option<Span> {
         let layout = self.layout.as_ref()?;

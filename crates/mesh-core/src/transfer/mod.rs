@@ -2,11 +2,13 @@
 //!
 //! [`Transfers`] owns all transfers and routes what happens to the right one. Which of them are worked on is decided in
 //! `queue`. The steps of one are in `step` (locate, prepare, finish), `fellows` (with whom it trades), `lookup` (who else
-//! may hold it), `pages` (the manifest), `fetch` (chunks); what to ask next is decided by the pure functions of `plan`; a
-//! peer's side of it is `source`; who holds what is kept by `holdings` and counted in `rarity`.
+//! may hold it), `pages` (the manifest), `fetch` (chunks), `crowd` (how much, where many fetch the same), `steal` (from
+//! the slow for the fast); what to ask next is decided by the pure functions of `plan`; a peer's side of it is `source`;
+//! who holds what is kept by `holdings` and counted in `rarity`.
 //!
 //! Invariant: each chunk is asked of one peer at a time, so nothing is fetched twice on purpose.
 
+mod crowd;
 mod fellows;
 mod fetch;
 pub mod goodput;
@@ -19,6 +21,7 @@ mod queue;
 pub mod rarity;
 pub mod source;
 pub mod state;
+mod steal;
 mod step;
 
 use std::collections::BTreeMap;

@@ -31,6 +31,12 @@ const GIVEN_RUNS_MAX: usize = 8192;
 /// What a source gives to others is had by them after so long at least, and given up after so long at most.
 const PATIENCE_MS_MIN: u64 = 250;
 const PATIENCE_MS_MAX: u64 = 30_000;
+/// Silence of a source that has given before: no less than this.
+const STALL_MS_MIN: u64 = 15_000;
+/// Silence of a source of which no rate is known, the first time …
+const FIRST_STALL_MS: u64 = 60_000;
+/// … and how often it doubles: to 16 minutes.
+const STALL_DOUBLINGS_MAX: u32 = 4;
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 
 /// A span that was asked for.
@@ -276,14 +282,15 @@ impl Source {
         }
     }
 
-    /// Silence for so long means that nothing more comes: four times what the work in flight should take.
+    /// Silence for so long means that nothing more comes: four times what the work in flight should take. Of whom no
+    /// rate is known it may be the link, on which the first slice takes half a minute at 2 kbit/s: such silence is borne
+    /// longer, and twice as long each time it was too short, else what arrives late would be asked for again forever.
     #[must_use]
     pub fn stall_ms(&self) -> u64 {
-        let expected = match self.rate_bytes_per_s() {
-            0 => 0,
-            rate => self.span_bytes().max(64 * 1024).saturating_mul(4000) / rate,
-        };
-        expected.max(15_000)
+        match self.rate_bytes_per_s() {
+            0 => FIRST_STALL_MS << self.failures.min(STALL_DOUBLINGS_MAX),
+            rate => (self.span_bytes().max(64 * 1024).saturating_mul(4000) / rate).max(STALL_MS_MIN),
+        }
     }
 
     /// Notes bytes that arrived.
@@ -336,5 +343,15 @@ mod tests {
         let later = now.after(Duration::from_secs(1));
         source.back_off_once(later);
         assert_eq!(source.not_before, later.after(Duration::from_secs(1)), "the next one counts");
+    }
+
+    #[test]
+    fn silence_of_an_unknown_source_is_borne_longer_each_time() {
+        let mut source = Source::default();
+        assert_eq!(source.stall_ms(), 60_000, "8 KiB take half of that at 2 kbit/s");
+        source.back_off(Timestamp(1));
+        assert_eq!(source.stall_ms(), 120_000);
+        (0..40).for_each(|_| source.back_off(Timestamp(1)));
+        assert_eq!(source.stall_ms(), 960_000);
     }
 }

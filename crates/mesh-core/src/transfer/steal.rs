@@ -1,0 +1,70 @@
+//! Taking from slow sources for fast ones, when nothing else is open to those.
+//!
+//! Invariant: a span is never asked of two sources at once: it is taken back first.
+
+use std::time::Duration;
+
+use mesh_analytics::EventKind;
+use mesh_proto::port::NetCommand;
+use mesh_proto::{ContentId, NodeId};
+
+use super::Transfers;
+use super::source::Source;
+use crate::Context;
+
+/// A span is taken back from a slow source only if another would be done in less than a third of the time.
+const STEAL_FACTOR: u32 = 3;
+/// A span just asked for is left where it is, so that two sources do not take it from each other in turn.
+const STEAL_AGE_MIN: Duration = Duration::from_millis(500);
+/// A source that gave nothing for so long loses its spans also to one of which nothing is known yet.
+const SILENT: Duration = Duration::from_secs(15);
+/// How often it is looked for something to take.
+const STEAL_EVERY: Duration = Duration::from_millis(100);
+
+impl Transfers {
+    /// Takes from the slow for the fast what nobody else is asked for any more.
+    pub(super) fn steal(&mut self, ctx: &mut Context, content: ContentId) {
+        let Some(transfer) = self.transfers.get_mut(&content) else { return };
+        if ctx.now.since(transfer.stole) < STEAL_EVERY {
+            return;
+        }
+        transfer.stole = ctx.now;
+        let idle = |(_, source): &(&NodeId, &Source)| source.fetches.is_empty() && source.is_usable(ctx.now);
+        let thieves: Vec<NodeId> = transfer.sources.iter().filter(idle).map(|(node, _)| *node).collect();
+        for thief in thieves {
+            self.steal_for(ctx, content, thief);
+        }
+    }
+
+    /// When nothing is open for an idle source, takes the last span of the slowest source that would take much longer.
+    fn steal_for(&mut self, ctx: &mut Context, content: ContentId, thief: NodeId) {
+        let Some(transfer) = self.transfers.get_mut(&content) else { return };
+        let Some(source) = transfer.sources.get(&thief) else { return };
+        let (rate, now) = (source.rate_bytes_per_s(), ctx.now);
+        let victim = transfer
+            .sources
+            .iter()
+            .filter(|(node, _)| **node != thief)
+            .filter_map(|(node, victim)| {
+                let is_silent = victim.rate_bytes_per_s() == 0;
+                let settled_after = if rate > 0 { STEAL_AGE_MIN } else { SILENT };
+                let last = victim.fetches.iter().rev().find(|(_, fetch)| {
+                    let settled = now.since(fetch.asked) >= settled_after && (rate > 0 || is_silent);
+                    settled && !fetch.cancelled && source.holds_all_of(fetch.chunks)
+                });
+                last.map(|(command, fetch)| (victim.eta(), *node, *command, fetch.payload_bytes))
+            })
+            .max();
+        let Some((eta, node, command, bytes)) = victim else { return };
+        let own_ms = bytes.saturating_mul(1000).checked_div(rate).map_or(0, |ms| ms.max(50));
+        if eta.as_millis() <= u128::from(own_ms) * u128::from(STEAL_FACTOR) {
+            return;
+        }
+        let fetch = transfer.sources.get_mut(&node).and_then(|source| source.fetches.get_mut(&command));
+        if let Some(fetch) = fetch {
+            fetch.cancelled = true;
+            ctx.count(EventKind::SpanStolen);
+            ctx.net(NetCommand::CancelFetch { fetch: command });
+        }
+    }
+}
