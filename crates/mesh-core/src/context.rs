@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use mesh_analytics::EventKind;
 use mesh_proto::message::Message;
+use mesh_proto::planted::Planted;
 use mesh_proto::port::{Event, KeysCommand, NetCommand, Output, StoreCommand, UserReply, UserRequestId};
 use mesh_proto::{CommandId, NodeId, Timestamp, UnixMs};
 use rand_chacha::ChaCha8Rng;
@@ -19,6 +20,8 @@ pub struct Context {
     pub now: Timestamp,
     /// This node.
     pub node: NodeId,
+    /// What is broken in it, on purpose.
+    pub planted: Planted,
     clock: Option<(UnixMs, Timestamp)>,
     clock_trusted: bool,
     outbox: VecDeque<Output>,
@@ -34,6 +37,7 @@ impl Context {
         Self {
             now: Timestamp::ZERO,
             node: NodeId([0; 32]),
+            planted: Planted::default(),
             clock: None,
             clock_trusted: false,
             outbox: VecDeque::new(),

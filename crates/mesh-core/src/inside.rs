@@ -2,10 +2,13 @@
 //!
 //! Invariant: looking changes nothing.
 
+use mesh_analytics::{Direction, Purpose, SourceClass};
 use mesh_proto::limits::{CONNECTIONS_MAX, NODES_KNOWN_MAX, TRANSFERS_MAX};
 use mesh_proto::{ContentId, MemberId, NodeId};
 
 use crate::Node;
+use crate::interest::INTERESTS_PER_PEER_MAX;
+use crate::network::PAGE_READS_MAX;
 
 /// How full something bounded is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,10 +61,12 @@ impl Node {
     pub fn loads(&self) -> Vec<Load> {
         let load = |name, len, len_max| Load { name, len, len_max };
         vec![
-            load("peers known", self.peers.all().count(), NODES_KNOWN_MAX + CONNECTIONS_MAX),
-            load("node records", self.records.nodes().count(), NODES_KNOWN_MAX),
+            load("peers known", self.peers.count(), NODES_KNOWN_MAX + CONNECTIONS_MAX),
+            load("node records", self.records.node_count(), NODES_KNOWN_MAX),
             load("transfers", self.transfers.count(), TRANSFERS_MAX),
             load("requests of peers", self.serving.waiting(), mesh_fair::uplink::REQUESTS_MAX),
+            load("interests of a peer", self.interests.most_of_a_peer(), INTERESTS_PER_PEER_MAX),
+            load("pages read for peers", self.pages_for_peers.len(), PAGE_READS_MAX),
         ]
     }
 
@@ -69,6 +74,52 @@ impl Node {
     #[must_use]
     pub fn holds(&self, content: ContentId) -> bool {
         self.contents.find(content).is_some_and(|known| known.stored.complete && known.changed.is_none())
+    }
+
+    /// Whether its store is open: before, it knows nothing of what it kept.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.opened
+    }
+
+    /// Whether a content is here, or being fetched or made good: not forgotten.
+    #[must_use]
+    pub fn knows(&self, content: ContentId) -> bool {
+        self.contents.find(content).is_some() || self.transfers.find(content).is_some()
+    }
+
+    /// How a transfer stands, for who looks for the reason that it does not go on.
+    #[must_use]
+    pub fn told_of_transfer(&self, content: ContentId) -> Option<String> {
+        let transfer = self.transfers.find(content)?;
+        let view = transfer.view(self.ctx.now);
+        let here = format!("{} ({}), {} of {} bytes", view.state, view.waiting_for, view.done_bytes, view.total_bytes);
+        let source = |(node, source): (&NodeId, &crate::transfer::source::Source)| {
+            let holds = match source.holds_something() {
+                true => "holds some",
+                false => "holds nothing",
+            };
+            let asked = if source.asked { ", asked" } else { "" };
+            let kept_off = source.banned || source.denied || source.changed;
+            let kept_off = if kept_off { ", not to be asked" } else { "" };
+            let connected = if self.peers.is_connected(*node) { "" } else { ", not connected" };
+            format!("; {} {holds}{asked}{kept_off}{connected}, {} spans under way", node.short(), source.fetches.len())
+        };
+        Some(here + &transfer.sources.iter().map(source).collect::<String>())
+    }
+
+    /// Content bytes that peers receipted, in this life and those before whose counts were kept.
+    #[must_use]
+    pub fn receipted_bytes(&self) -> u64 {
+        let sent =
+            |entry: &(SourceClass, Purpose, Direction, u64)| entry.1 == Purpose::Payload && entry.2 == Direction::Sent;
+        self.counters.iter_bytes().filter(sent).map(|(_, _, _, bytes)| bytes).sum()
+    }
+
+    /// Requests of peers that wait or are served, and bytes granted and not receipted.
+    #[must_use]
+    pub fn serves_and_unreceipted_bytes(&self) -> (usize, u64) {
+        (self.serving.waiting(), self.serving.unreceipted_bytes())
     }
 
     /// Whether the node bans a peer for a content that it fetches.

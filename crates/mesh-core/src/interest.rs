@@ -11,13 +11,14 @@ use std::time::Duration;
 use mesh_proto::extensions::Extensions;
 use mesh_proto::limits::{CHUNK_SET_RANGES_MAX, OTHERS_PER_HAVE_MAX};
 use mesh_proto::message::{Have, HaveMore, Holding, Message};
+use mesh_proto::planted::Defect;
 use mesh_proto::record::Access;
 use mesh_proto::{ChunkRange, ChunkSet, ContentId, NodeId, Timestamp, WakeReason};
 
 use crate::Context;
 
 /// Contents one peer may be interested in at once; more are answered but not followed up.
-const INTERESTS_PER_PEER_MAX: usize = 1024;
+pub(crate) const INTERESTS_PER_PEER_MAX: usize = 1024;
 /// Chunks that came are told at most so often.
 pub const NEWS_EVERY: Duration = Duration::from_millis(100);
 /// All that is held is told again so often while it grows.
@@ -65,12 +66,18 @@ pub struct Offer {
 
 impl Interests {
     /// A peer wants to know of a content from now on.
-    pub fn add(&mut self, node: NodeId, content: ContentId) {
+    pub fn add(&mut self, ctx: &Context, node: NodeId, content: ContentId) {
         let mine = self.by_node.entry(node).or_default();
-        if mine.len() < INTERESTS_PER_PEER_MAX {
+        if mine.len() < INTERESTS_PER_PEER_MAX || ctx.planted.is(Defect::UnboundedQueue) {
             mine.insert(content);
             self.by_content.entry(content).or_default().nodes.insert(node);
         }
+    }
+
+    /// How many contents the most curious peer is interested in.
+    #[must_use]
+    pub fn most_of_a_peer(&self) -> usize {
+        self.by_node.values().map(BTreeSet::len).max().unwrap_or(0)
     }
 
     /// A peer no longer wants to know.

@@ -4,7 +4,8 @@ use mesh_analytics::EventKind;
 use mesh_proto::bulk::{RefuseReason, SpanRequest};
 use mesh_proto::extensions::Extensions;
 use mesh_proto::message::{Found, Holding, Message, PageReply, PageRequest, Unsupported};
-use mesh_proto::port::net::{DiscoveredBy, ServeId};
+use mesh_proto::planted::Defect;
+use mesh_proto::port::net::{DiscoveredBy, FetchOutcome, ServeId, ServeState};
 use mesh_proto::port::store::StoreCommand;
 use mesh_proto::port::{Event, Failure, NetCommand, NetInput};
 use mesh_proto::record::Access;
@@ -18,7 +19,7 @@ use crate::spread::CROWD_MIN;
 use crate::transfer::{Around, Ended, Fetched};
 
 /// Pages of ours being read for peers at once; more are answered "not here", and asked again later.
-const PAGE_READS_MAX: usize = 256;
+pub(crate) const PAGE_READS_MAX: usize = 256;
 
 impl Node {
     pub(crate) fn on_net(&mut self, input: NetInput) {
@@ -70,6 +71,8 @@ impl Node {
             NetInput::SpanRequested { serve, connection, node, request } => {
                 self.on_span_requested(serve, node, connection, &request);
             }
+            NetInput::SpanWithdrawn { .. } | NetInput::Granted { state: ServeState::Gone, .. }
+                if self.ctx.planted.is(Defect::LeakGrant) => {}
             NetInput::SpanWithdrawn { serve } => self.serving.on_withdrawn(serve),
             NetInput::Granted { command, sent_bytes, state, .. } => {
                 if let Some(content) = self.serving.on_granted(command, sent_bytes, &state) {
@@ -81,7 +84,9 @@ impl Node {
             NetInput::FetchProgress { command, received_bytes, .. } => {
                 self.transfers.on_fetch_progress(&mut self.ctx, command, received_bytes);
             }
+            NetInput::Fetched { outcome: FetchOutcome::Disconnected, .. } if self.ctx.planted.is(Defect::LoseWant) => {}
             NetInput::Fetched { command, outcome, received_bytes, chunks_verified, aside_bytes } => {
+                let chunks_verified = chunks_verified + u32::from(self.ctx.planted.is(Defect::OffByOneSpan));
                 let ended = Ended { outcome, received_bytes, chunks_verified, aside_bytes };
                 if let Some(Fetched { content, node, chunks }) =
                     self.transfers.on_fetched(&mut self.ctx, command, &ended)
@@ -150,7 +155,7 @@ impl Node {
         }
         match message {
             Message::HaveRequest(request) => {
-                self.interests.add(node, request.content);
+                self.interests.add(&self.ctx, node, request.content);
                 self.transfers.on_asked(&self.ctx, node, request.content);
                 self.answer_have(node, request.content);
             }
@@ -239,6 +244,9 @@ impl Node {
                     }
                     Some(_) => {}
                 }
+            }
+            if self.ctx.planted.is(Defect::RearmTimer) {
+                self.interests.changed(&self.ctx, content, true);
             }
         }
     }

@@ -133,6 +133,14 @@ impl Node {
         }
     }
 
+    /// The same with a defect, for a test that must find it.
+    #[cfg(feature = "planted")]
+    #[must_use]
+    pub fn with_defect(mut self, defect: Option<mesh_proto::planted::Defect>) -> Self {
+        self.ctx.planted = mesh_proto::planted::Planted::new(defect);
+        self
+    }
+
     fn on_keys(&mut self, input: &KeysInput) {
         if let KeysInput::Loaded { node, member, communities } = input {
             self.ctx.node = NodeId(*node);

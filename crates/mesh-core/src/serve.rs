@@ -9,6 +9,7 @@ use std::time::Duration;
 use mesh_analytics::EventKind;
 use mesh_fair::{Discipline, Request, RequestKey, TokenBucket, UplinkScheduler};
 use mesh_proto::bulk::{RefuseReason, SpanRequest};
+use mesh_proto::planted::Defect;
 use mesh_proto::port::NetCommand;
 use mesh_proto::port::net::{ServeId, ServeState};
 use mesh_proto::{
@@ -164,7 +165,8 @@ impl Serving {
         let Some(serve) = self.serves.get_mut(&id) else { return };
         // A receipt for what was never sent is not believed.
         let drained_bytes = drained_bytes.min(serve.asked_bytes);
-        let fresh = drained_bytes.saturating_sub(serve.receipted_bytes);
+        let before_bytes = if ctx.planted.is(Defect::DoubleCountReceipt) { 0 } else { serve.receipted_bytes };
+        let fresh = drained_bytes.saturating_sub(before_bytes);
         if fresh == 0 {
             return;
         }

@@ -7,6 +7,7 @@
 //! | what peers say to each other | [`message`] (control), [`bulk`] (payload), [`record`], [`shared_record`] (signed and spread) |
 //! | what one person hands to another | [`ticket`], [`address`] |
 //! | how the brain meets the world | [`machine`], [`port`], [`payload`] |
+//! | what is broken on purpose, in tests of the simulator | [`planted`] |
 //!
 //! Invariant: nothing here reads a clock, a socket, a disk or a random source, and nothing decoded here can make the
 //! program allocate more than the limit named beside it.
@@ -21,6 +22,7 @@ pub mod limits;
 pub mod machine;
 pub mod message;
 pub mod payload;
+pub mod planted;
 pub mod port;
 pub mod record;
 pub mod record_list;

@@ -34,7 +34,7 @@ pub fn copy(store: &Arc<Engine>, id: ContentId, target: &Path, on_progress: OnPr
     let space = copied.map_err(|error| failure(&partial, &error))?;
     let written = write_all(&opened, &space, on_progress, &|error| failure(&partial, error), &cannot_read);
     let done = written.and_then(|()| {
-        complete_files(&*store.disk, &partial, &space).map_err(|error| failure(&partial, &error))?;
+        complete_files(store, &partial, &space).map_err(|error| failure(&partial, &error))?;
         match store.disk.symlink_metadata(target) {
             Ok(_) => Err(in_the_way(target)),
             Err(_) => give_name(&*store.disk, &partial, target),

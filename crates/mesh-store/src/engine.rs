@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use mesh_proto::payload::{PayloadSink, PayloadSource, PayloadStore, SinkError, SourceError, SpanAddress};
+use mesh_proto::planted::Planted;
 use mesh_proto::port::Failure;
 use mesh_proto::port::store::{Row, StoreInput};
 use mesh_proto::{ChunkSet, CommandId, ContentId};
@@ -37,6 +38,8 @@ pub struct StoreConfig {
     pub disk: Arc<dyn Disk>,
     /// The folder on the operating system's disk where the index lies, in sled; `None` = in memory.
     pub index: Option<PathBuf>,
+    /// What is broken in it, on purpose.
+    pub planted: Planted,
 }
 
 impl StoreConfig {
@@ -44,13 +47,13 @@ impl StoreConfig {
     #[must_use]
     pub fn on_disk(folder: PathBuf) -> Self {
         let index = Some(folder.join("index"));
-        Self { folder, disk: Arc::new(SystemDisk), index }
+        Self { folder, disk: Arc::new(SystemDisk), index, planted: Planted::default() }
     }
 
     /// A store on a disk of your own, its index in memory.
     #[must_use]
     pub fn on(disk: Arc<dyn Disk>, folder: PathBuf) -> Self {
-        Self { folder, disk, index: None }
+        Self { folder, disk, index: None, planted: Planted::default() }
     }
 }
 
@@ -101,6 +104,7 @@ pub struct Engine {
     /// Long commands waiting or under way, and whether they were told to stop.
     long: Mutex<BTreeMap<CommandId, bool>>,
     pub(crate) closing: AtomicBool,
+    pub(crate) planted: Planted,
     _lock: Box<dyn Any + Send + Sync>,
 }
 
@@ -110,7 +114,7 @@ impl Engine {
     /// # Errors
     /// [`OpenError`] if it is in use, of another version, or the disk says no.
     pub fn open(config: StoreConfig, inputs: Inputs) -> Result<Arc<Self>, OpenError> {
-        let StoreConfig { folder, disk, index } = config;
+        let StoreConfig { folder, disk, index, planted } = config;
         let failed = |source: io::Error| OpenError::Io { folder: folder.clone(), source };
         disk::create_folders_durably(&*disk, &folder).map_err(failed)?;
         let lock = disk.lock(&folder.join("lock")).map_err(failed)?;
@@ -142,6 +146,7 @@ impl Engine {
             long: Mutex::default(),
             closing: AtomicBool::new(false),
             folder,
+            planted,
             _lock: lock,
         });
         engine.tell(StoreInput::Opened { rows, contents: stored, repairs });

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mesh_chunk::chunk_id;
 use mesh_proto::ChunkRange;
 use mesh_proto::payload::{PayloadSink, SinkError, SinkProgress, SpanAddress};
+use mesh_proto::planted::Defect;
 
 use crate::content::Reception;
 use crate::disk::is_no_space;
@@ -67,7 +68,7 @@ impl Sink {
 
     fn is_good(&self, chunk: u32, bytes: &[u8]) -> bool {
         let entry = self.reception.layout.read().chunk(chunk);
-        entry.is_some_and(|entry| chunk_id(bytes) == entry.id)
+        entry.is_some_and(|entry| chunk_id(bytes) == entry.id || self.store.planted.is(Defect::SkipVerification))
     }
 
     /// Finishes the chunk begun earlier, if `bytes` reach so far; returns what is left of them.

@@ -261,6 +261,12 @@ impl Peers {
         self.table.find(node)
     }
 
+    /// How many peers are known.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.table.len()
+    }
+
     /// All peers known: for people only, as it costs the more the more there are.
     pub fn all(&self) -> impl Iterator<Item = (NodeId, &Peer)> {
         self.table.all()

@@ -126,13 +126,18 @@ impl Book {
     /// # Errors
     /// [`Full`] at a limit.
     pub fn put(&mut self, record: SharedRecord) -> Result<bool, Full> {
-        let Some(Outline { seat: (place, name), version, hash }) = record.outline().copied() else { return Ok(false) };
-        let known = self.find(&name).cloned();
-        let is_news =
-            known.as_ref().is_none_or(|known| (version, &record.body) > (outline(known).version, &known.body));
-        if !is_news {
+        let Some(Outline { seat: (_, name), version, .. }) = record.outline() else { return Ok(false) };
+        let beats = |known: &SharedRecord| (*version, &record.body) > (outline(known).version, &known.body);
+        if !self.find(name).is_none_or(beats) {
             return Ok(false);
         }
+        self.replace(record).map(|()| true)
+    }
+
+    /// Puts a well-formed record in the place of whatever has its name.
+    pub(super) fn replace(&mut self, record: SharedRecord) -> Result<(), Full> {
+        let Outline { seat: (place, name), hash, .. } = *outline(&record);
+        let known = self.find(&name).cloned();
         if known.is_none() {
             self.make_room(&name)?;
         }
@@ -142,7 +147,7 @@ impl Book {
         self.index(known.as_ref(), &record);
         self.by_place.replace(ByPlace(record.clone()));
         self.by_name.replace(ByName(record));
-        Ok(true)
+        Ok(())
     }
 
     fn make_room(&mut self, name: &RecordName) -> Result<(), Full> {

@@ -10,6 +10,7 @@ use mesh_analytics::EventKind;
 use mesh_proto::extensions::Extensions;
 use mesh_proto::limits::RECORDS_PER_MESSAGE_MAX;
 use mesh_proto::message::{Hello, Message, RecordList, Records as RecordsMessage};
+use mesh_proto::planted::Defect;
 use mesh_proto::port::KeysCommand;
 use mesh_proto::record::RecordName;
 use mesh_proto::record_list::Listed;
@@ -193,6 +194,7 @@ impl Records {
             }
             match self.book.find(name) {
                 Some(known) if *known == record => self.rumours.is_known_by(name, node),
+                Some(_) if ctx.planted.is(Defect::AcceptOldVersion) => fresh.push(record),
                 Some(_) if self.book.version(name).is_some_and(|version| outline.version < version) => {}
                 _ => fresh.push(record),
             }

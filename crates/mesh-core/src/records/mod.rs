@@ -27,6 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mesh_analytics::EventKind;
+use mesh_proto::planted::Defect;
 use mesh_proto::port::store::{Row, StoreCommand, Table};
 use mesh_proto::port::{Failure, KeyRole, KeysCommand, KeysInput};
 use mesh_proto::record::{NodeRecord, Record, RecordKind, RecordName, Subject};
@@ -270,7 +271,11 @@ impl Records {
     /// A verified record: kept and written down if it is news.
     fn keep(&mut self, ctx: &mut Context, record: &SharedRecord) -> Kept {
         let Some(outline) = record.outline() else { return Kept::No };
-        match self.book.put(record.clone()) {
+        let put = match ctx.planted.is(Defect::AcceptOldVersion) {
+            true => self.book.replace(record.clone()).map(|()| true),
+            false => self.book.put(record.clone()),
+        };
+        match put {
             Ok(true) => {}
             Ok(false) => return Kept::Before,
             Err(book::Full) => {
@@ -395,6 +400,12 @@ impl Records {
     #[must_use]
     pub fn summary(&self) -> Vec<u64> {
         self.book.summary()
+    }
+
+    /// How many nodes are known by record.
+    #[must_use]
+    pub fn node_count(&self) -> usize {
+        self.book.node_count()
     }
 
     /// Nodes known by record.

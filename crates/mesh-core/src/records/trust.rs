@@ -1,5 +1,6 @@
 //! Whose node is whose, who belongs where, and who may fetch what.
 
+use mesh_proto::planted::Defect;
 use mesh_proto::record::{Access, Record, RecordKind, RecordName};
 use mesh_proto::{CommunityId, MemberId, NodeId, SharedRecord, UnixMs};
 
@@ -41,7 +42,8 @@ impl Records {
             return false;
         };
         let expired = |at: UnixMs| at.0 > 0 && ctx.clock_trusted() && at < ctx.unix();
-        !expired(membership.expires) && !self.is_revoked(community.0, member.0)
+        let revoked = self.is_revoked(community.0, member.0) && !ctx.planted.is(Defect::ServeRevoked);
+        !expired(membership.expires) && !revoked
     }
 
     /// Whether somebody here knows whose node this is: our own member's, or one of a community of ours. Anybody can make
@@ -60,6 +62,9 @@ impl Records {
     /// Whether a peer may have a content.
     #[must_use]
     pub fn may_fetch(&self, ctx: &Context, node: NodeId, access: &Access) -> bool {
+        if ctx.planted.is(Defect::ServeBeyondAccess) {
+            return true;
+        }
         let member = self.member_of(node);
         (member.is_some() && member == self.member_of(ctx.node)) || self.admits(ctx, member, access)
     }

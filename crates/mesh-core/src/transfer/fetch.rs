@@ -5,6 +5,7 @@ use mesh_proto::bulk::{RefuseReason, SpanRequest};
 use mesh_proto::extensions::Extensions;
 use mesh_proto::message::{HaveRequest, Holding, Message};
 use mesh_proto::payload::SinkError;
+use mesh_proto::planted::Defect;
 use mesh_proto::port::net::FetchOutcome;
 use mesh_proto::port::{Event, Failure, NetCommand};
 use mesh_proto::{ChunkRange, ChunkSet, CommandId, ContentId, NodeId, Timestamp};
@@ -246,6 +247,9 @@ impl Transfers {
         let Some(transfer) = self.transfers.get_mut(&content) else { return };
         if !transfer.set_banned(node) {
             return;
+        }
+        if let Some(source) = transfer.sources.get_mut(&node).filter(|_| ctx.planted.is(Defect::ForgetBan)) {
+            source.banned = false;
         }
         ctx.count(EventKind::PeerBanned);
         for fetch in transfer.sources.get(&node).into_iter().flat_map(|source| source.fetches.keys()) {

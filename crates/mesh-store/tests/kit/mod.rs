@@ -66,7 +66,12 @@ impl World {
     /// A store of this name.
     pub fn try_open(&self, name: &str) -> Result<Bench, OpenError> {
         let index = self.sled.as_ref().map(|folder| folder.join(format!("{name}-index")));
-        let config = StoreConfig { folder: self.path(name).join("store"), disk: self.disk.clone(), index };
+        let config = StoreConfig {
+            folder: self.path(name).join("store"),
+            disk: self.disk.clone(),
+            index,
+            planted: Default::default(),
+        };
         let inputs: Arc<Mutex<Vec<StoreInput>>> = Arc::default();
         let told = inputs.clone();
         let engine = Engine::open(config, Arc::new(move |input| told.lock().push(input)))?;
