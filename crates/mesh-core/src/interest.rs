@@ -74,6 +74,11 @@ impl Interests {
         }
     }
 
+    /// The contents that somebody is interested in.
+    pub fn contents(&self) -> impl Iterator<Item = ContentId> + '_ {
+        self.by_content.keys().copied()
+    }
+
     /// How many contents the most curious peer is interested in.
     #[must_use]
     pub fn most_of_a_peer(&self) -> usize {

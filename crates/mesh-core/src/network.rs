@@ -322,6 +322,19 @@ impl Node {
         for serve in denied {
             self.serving.end(&mut self.ctx, serve, RefuseReason::NotAllowed);
         }
+        self.tell_of_restricted();
+    }
+
+    /// Who was told that nothing is here may be let in now, and the other way round.
+    fn tell_of_restricted(&mut self) {
+        let is_restricted = |content: &ContentId| {
+            let access = self.offer(*content).map(|offer| offer.access);
+            matches!(access, Some(Access::Community(_) | Access::Members(_)))
+        };
+        let restricted: Vec<ContentId> = self.interests.contents().filter(is_restricted).collect();
+        for content in restricted {
+            self.interests.changed(&self.ctx, content, false);
+        }
     }
 
     /// A source's measured rate is the link's goodput, as far as we know it.
