@@ -3,6 +3,7 @@
 //! Invariant: the counts are those of the partial holdings of all sources that are not banned.
 
 use mesh_proto::message::{Have, HaveMore, Holding};
+use mesh_proto::port::NetCommand;
 use mesh_proto::{ChunkRange, ChunkSet, CommandId, ContentId, NodeId, Timestamp};
 
 use super::Transfers;
@@ -10,7 +11,6 @@ use super::rarity::Rarity;
 use super::source::Source;
 use super::state::Transfer;
 use crate::Context;
-use mesh_proto::port::NetCommand;
 
 /// Runs kept of what one source holds: more news is not taken in until it tells of all it holds.
 const HELD_RUNS_MAX: usize = 16_384;
@@ -23,7 +23,11 @@ impl Transfers {
         let source = transfer.sources.entry(node).or_default();
         if !matches!(have.holding, Holding::None) {
             (source.denied, source.changed) = (false, false);
-            transfer.order.access = have.access.clone();
+            source.access = Some(have.access.clone());
+            // Anybody may say anything: only who gave the root, and so had it, is believed.
+            if transfer.root_from == Some(node) {
+                transfer.order.access = have.access.clone();
+            }
         }
         transfer.hold(node, Some(have.holding.clone()));
         true

@@ -7,6 +7,7 @@ use std::time::Duration;
 use mesh_proto::limits::SPAN_BYTES_MIN;
 use mesh_proto::message::Holding;
 use mesh_proto::port::net::LinkClass;
+use mesh_proto::record::Access;
 use mesh_proto::{ChunkRange, ChunkSet, CommandId, PageId, Timestamp};
 
 use super::goodput::Goodput;
@@ -103,6 +104,8 @@ impl Given {
 pub struct Source {
     /// What it said it holds; `None` before it answered. Changed by the transfer, which counts who holds what.
     pub(super) holding: Option<Holding>,
+    /// Under which rule it gives it, as it said.
+    pub access: Option<Access>,
     /// What it said that it gives to others.
     pub given: Given,
     /// Since when it has nothing left that only it can give.

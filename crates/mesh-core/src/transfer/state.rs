@@ -34,7 +34,7 @@ pub struct Order {
     pub class: TrafficClass,
     /// Within its class, 255 first.
     pub priority: u8,
-    /// Who may have it from us, as the first source said.
+    /// Who may have it from us, as whoever gave the manifest's root said.
     pub access: Access,
     /// Whether a person paused it.
     pub paused: bool,
@@ -109,6 +109,8 @@ pub struct Transfer {
     pub order: Order,
     /// How far it is.
     pub phase: Phase,
+    /// Who gave the root in this life of the node.
+    pub root_from: Option<NodeId>,
     /// How it stands in the store, once it does.
     pub stored: Option<StoredContent>,
     /// The manifest so far.
@@ -206,6 +208,7 @@ impl Transfer {
             lookups: Lookups::default(),
             order,
             phase: Phase::Locating,
+            root_from: None,
             stored: None,
             layout: None,
             listing_pending_bytes: None,

@@ -77,7 +77,14 @@ impl Transfers {
             return;
         }
         transfer.phase = Phase::Preparing;
+        transfer.root_from = Some(node);
         let target = transfer.order.target.clone();
+        let told = transfer.sources.get(&node).and_then(|source| source.access.clone());
+        if let Some(access) = told.filter(|access| *access != transfer.order.access) {
+            // Written down before the first byte is: after a restart it is not given under another rule.
+            transfer.order.access = access;
+            self.save(ctx, content);
+        }
         let command = self.expect(ctx, content, Purpose::Receive);
         ctx.store(StoreCommand::Receive { command, content, root: Some(bytes), target });
     }
