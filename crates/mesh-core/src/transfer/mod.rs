@@ -180,6 +180,11 @@ impl Transfers {
                 self.on_page_read(ctx, content, page, bytes.as_deref());
             }
             (Purpose::Finish, StoreInput::Finished { result, .. }) => self.on_finished(ctx, content, result),
+            (Purpose::Save, StoreInput::Done { result, .. }) => {
+                if let Some(transfer) = self.transfers.get_mut(&content) {
+                    transfer.unsaved = result.is_err();
+                }
+            }
             _ => {}
         }
         true

@@ -8,6 +8,7 @@ use mesh_proto::port::{Event, NetCommand};
 use mesh_proto::{ContentId, Ticket, Timestamp};
 
 use super::state::{Order, Phase, Transfer};
+use super::step::SAVE_EVERY;
 use super::{Around, Purpose, Transfers, transfer_key};
 use crate::Context;
 
@@ -41,6 +42,13 @@ impl Transfers {
         let row = order.row(content);
         let command = self.expect(ctx, content, Purpose::Save);
         ctx.store(StoreCommand::Write { command, put: vec![row], delete: Vec::new() });
+    }
+
+    /// Writes again the rows that could not be written, now and then.
+    pub(super) fn save_again(&mut self, ctx: &mut Context) {
+        let due = |transfer: &&Transfer| transfer.unsaved && ctx.now.since(transfer.saved) >= SAVE_EVERY;
+        let unsaved: Vec<ContentId> = self.transfers.values().filter(due).map(|transfer| transfer.content).collect();
+        unsaved.into_iter().for_each(|content| self.save(ctx, content));
     }
 
     /// The rows of the transfers that are worked on, as they stand now.
@@ -158,4 +166,63 @@ impl Transfer {
 
 fn not_fetching() -> UserError {
     UserError::new(ErrorKind::NotFound, "this content is not being fetched", "see `mesh-node ls`")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mesh_proto::bulk::TrafficClass;
+    use mesh_proto::port::store::StoreInput;
+    use mesh_proto::port::{Failure, Output};
+    use mesh_proto::record::Access;
+
+    use super::super::state::Totals;
+    use super::*;
+    use crate::peers::Peers;
+    use crate::records::{Records, RecordsConfig};
+
+    /// The command that writes a row, if one is in the outbox.
+    fn written(ctx: &mut Context) -> Option<mesh_proto::CommandId> {
+        let outputs: Vec<Output> = std::iter::from_fn(|| ctx.pop()).collect();
+        outputs.into_iter().find_map(|output| match output {
+            Output::Store(StoreCommand::Write { command, .. }) => Some(command),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn an_order_that_could_not_be_written_down_is_written_again() {
+        let (mut ctx, mut peers) = (Context::new([1; 32]), Peers::default());
+        let config = RecordsConfig { node_name: String::new(), agent: String::new(), gossip_interval_ms: 0 };
+        let records = Records::new(config);
+        let mut around = Around { peers: &mut peers, records: &records };
+        let (mut transfers, content) = (Transfers::new(false), ContentId([7; 32]));
+        let order = Order {
+            ticket: String::new(),
+            target: "/home/it".to_owned(),
+            name: "it".to_owned(),
+            seed_seconds: None,
+            class: TrafficClass::Public,
+            priority: 0,
+            access: Access::Public,
+            paused: false,
+            totals: Totals::default(),
+        };
+        transfers.begin(&mut ctx, content, order, None, &mut around);
+        transfers.save(&mut ctx, content);
+        let command = written(&mut ctx).expect("it is written down");
+        let result = Err(Failure::passing("no space left"));
+        assert!(transfers.on_store(&mut ctx, &StoreInput::Done { command, result }));
+        ctx.now = ctx.now.after(SAVE_EVERY - Duration::from_millis(1));
+        transfers.run(&mut ctx, &mut around);
+        assert_eq!(written(&mut ctx), None, "not at once");
+        ctx.now = ctx.now.after(Duration::from_millis(1));
+        transfers.run(&mut ctx, &mut around);
+        let command = written(&mut ctx).expect("it is tried again");
+        transfers.on_store(&mut ctx, &StoreInput::Done { command, result: Ok(()) });
+        ctx.now = ctx.now.after(SAVE_EVERY);
+        transfers.run(&mut ctx, &mut around);
+        assert_eq!(written(&mut ctx), None, "that did");
+    }
 }

@@ -28,6 +28,7 @@ impl Transfers {
     /// Works on the transfers that have a place, and looks for sources for the others.
     pub fn run(&mut self, ctx: &mut Context, around: &mut Around<'_>) {
         self.runs += 1;
+        self.save_again(ctx);
         let (working, waiting) = self.turns(ctx, around.peers);
         for content in waiting.iter().chain(&working) {
             self.find_holders(ctx, *content, around);

@@ -145,6 +145,8 @@ pub struct Transfer {
     pub told: Timestamp,
     /// When its totals were last written down.
     pub saved: Timestamp,
+    /// Whether that failed: it is tried again.
+    pub unsaved: bool,
     /// How fast it comes from all sources together.
     pub goodput: Goodput,
     /// When something to take from the slow was last looked for.
@@ -226,6 +228,7 @@ impl Transfer {
             begun: now,
             told: Timestamp::ZERO,
             saved: now,
+            unsaved: false,
             goodput: Goodput::default(),
             stole: Timestamp::ZERO,
             rate: Rate { began: now, ..Rate::default() },

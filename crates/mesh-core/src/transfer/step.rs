@@ -18,7 +18,7 @@ use crate::Context;
 /// The store is asked again after it could not go on.
 const BLOCKED_RETRY: Duration = Duration::from_secs(10);
 /// How often totals are written down while fetching.
-const SAVE_EVERY: Duration = Duration::from_secs(10);
+pub(super) const SAVE_EVERY: Duration = Duration::from_secs(10);
 
 impl Room {
     /// Why a content of this size is not even begun: it would not fit if everything that may go were gone.
