@@ -33,6 +33,8 @@ const COURT: Duration = Duration::from_secs(10);
 const EMPTY_HANDED: Duration = Duration::from_secs(5);
 /// Connected peers are asked again so often while nobody is found.
 const LOOK_AGAIN: Duration = Duration::from_secs(20);
+/// A peer that was asked what it holds and said nothing is asked again after so long.
+const ASK_AGAIN: Duration = Duration::from_secs(60);
 /// Whom to ask is looked at no more often than this, unless somebody came or was named.
 pub(super) const SEEK_EVERY: Duration = Duration::from_millis(100);
 /// The round trip to a source before one was measured.
@@ -209,8 +211,9 @@ impl Transfer {
         source.class = peer.and_then(Peer::class);
         source.rtt_us = peer.and_then(|peer| peer.dealings().rtt_us).unwrap_or(RTT_ASSUMED_US);
         source.cost_ms_per_mib = peer.and_then(Peer::cost_ms_per_mib).unwrap_or(0);
-        if !source.asked && !source.banned {
-            source.asked = true;
+        let unanswered = source.holding().is_none() && ctx.now.since(source.asked_at) >= ASK_AGAIN;
+        if (!source.asked || unanswered) && !source.banned {
+            (source.asked, source.asked_at) = (true, ctx.now);
             let request = HaveRequest { content: self.content, extensions: Extensions::default() };
             ctx.send(node, Message::HaveRequest(request));
         }

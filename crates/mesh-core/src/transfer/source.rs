@@ -114,6 +114,8 @@ pub struct Source {
     pub(super) dry: Option<u64>,
     /// Whether it was asked on the connection that stands.
     pub asked: bool,
+    /// When it was last asked what it holds.
+    pub asked_at: Timestamp,
     /// Spans asked for and not ended.
     pub fetches: BTreeMap<CommandId, Fetch>,
     /// Pages asked for and not answered, with the time to give up.
