@@ -167,7 +167,11 @@ impl NodeWorld {
             Power::On => {
                 let over = self.wires.carry(now, way, SETUP_BYTES / 2).0 - now.0;
                 let returned = self.wires.carry(now, back, SETUP_BYTES / 2).0 - now.0;
-                (over + returned + round_trip * (HALF_ROUND_TRIPS - 2) / 2, "the connection was refused", Some(target))
+                let takes_ns = over + returned + round_trip * (HALF_ROUND_TRIPS - 2) / 2;
+                match takes_ns <= CONNECT_TIMEOUT_NS {
+                    true => (takes_ns, "the connection was refused", Some(target)),
+                    false => (CONNECT_TIMEOUT_NS, "nobody answers in time", None),
+                }
             }
             Power::ProcessDown => (round_trip, "the connection was refused", None),
             Power::Off if way.class == mesh_proto::port::net::LinkClass::SameSegment => {

@@ -20,6 +20,8 @@ const FRAME_HEADER_BYTES: u64 = 34;
 pub const PACKET_HEADER_BYTES: u64 = 66;
 /// Content bytes in a full packet.
 pub const PACKET_BYTES: u64 = 1448;
+/// What the system takes of a connection's frames before they wait in its outbox.
+const SOCKET_BYTES: u64 = 1 << 16;
 /// A probe, or its answer.
 const PROBE_BYTES: u64 = 32;
 /// Nothing at all may come for so long before a probe counts as lost.
@@ -95,6 +97,13 @@ impl NodeWorld {
             }
             return own.held.push((bytes, carried));
         };
+        // All of a node's outboxes drain over its one link.
+        let outboxes = self.nodes[own.member.0 as usize].connections.len().max(1) as u64;
+        let by_frames = SOCKET_BYTES + CONTROL_OUTBOX_FRAMES_MAX as u64 * bytes;
+        if self.wires.waiting_bytes(now, &way) > by_frames.min(CONTROL_OUTBOX_BYTES_MAX as u64) * outboxes {
+            let why = Cow::Borrowed("too slow: too many messages wait for it");
+            return stage.happen(now, Happening::Ended(from, why));
+        }
         let arrives = self.wires.carry(now, &way, bytes);
         let own = self.connections.end_mut(from).expect("it was just there");
         let arrives = arrives.max(own.last_arrival);
@@ -155,20 +164,18 @@ impl NodeWorld {
             return;
         }
         self.node_mut(member).tally.upkeep_bytes += 2 * wire_bytes(PROBE_BYTES);
-        match self.round_trip(stage, end) {
-            Some(back) => {
-                let own = self.connections.end_mut(end).expect("it was just there");
-                (own.probes_lost, own.heard) = (0, back);
-                let rtt_us = (back.0 - now.0) / 1000;
-                let other = self.other_member(end);
-                let (connection, node) = (end.connection, self.node(other).id);
-                if back.0 - now.0 <= SILENCE_NS {
-                    stage.deliver(back, member, Input::Net(NetInput::Rtt { connection, node, rtt_us }));
-                }
-                stage.happen(Timestamp(back.0 + interval_ns), Happening::Probe(end));
-            }
-            None => stage.happen(Timestamp(now.0 + SILENCE_NS), Happening::ProbeDue(end, now)),
-        }
+        // An answer that comes too late is none.
+        let in_time = |back: &Timestamp| back.0 - now.0 <= SILENCE_NS;
+        let Some(back) = self.round_trip(stage, end).filter(in_time) else {
+            return stage.happen(Timestamp(now.0 + SILENCE_NS), Happening::ProbeDue(end, now));
+        };
+        let own = self.connections.end_mut(end).expect("it was just there");
+        (own.probes_lost, own.heard) = (0, back);
+        let rtt_us = (back.0 - now.0) / 1000;
+        let other = self.other_member(end);
+        let (connection, node) = (end.connection, self.node(other).id);
+        stage.deliver(back, member, Input::Net(NetInput::Rtt { connection, node, rtt_us }));
+        stage.happen(Timestamp(back.0 + interval_ns), Happening::Probe(end));
     }
 
     /// When a probe's answer is back, if one comes.

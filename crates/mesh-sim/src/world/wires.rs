@@ -21,6 +21,8 @@ const INSIDE_NS: u64 = 30_000;
 const INSIDE_BYTES_PER_S: u64 = 2_000_000_000;
 /// TCP notices a lost frame after at least so long (RFC 8985's tail probe, with Linux's bounds) or two round trips.
 const RETRANSMISSION_NS_MIN: u64 = 10_000_000;
+/// TCP waits no longer than so long before it tries again (RFC 6298, with Linux's bound).
+const RETRANSMISSION_NS_MAX: u64 = 120_000_000_000;
 /// More losses of one frame in a row are not played out.
 const RETRANSMISSIONS_MAX: u32 = 8;
 /// Content bytes in a full packet, to tell how many packets a frame is.
@@ -220,6 +222,13 @@ impl Wires {
         Some(Way { links, class: path.class, delay_ns, is_metered: path.is_metered })
     }
 
+    /// Bytes of frames that wait before the first link of a way.
+    #[must_use]
+    pub fn waiting_bytes(&self, now: Timestamp, way: &Way) -> u64 {
+        let first = way.links.first().map(|number| &self.wires[*number as usize]);
+        first.map_or(0, |wire| wire.queue.waiting_bytes(now, wire.rate_bytes_per_s()))
+    }
+
     /// When a frame sent now arrives.
     pub fn carry(&mut self, now: Timestamp, way: &Way, bytes: u64) -> Timestamp {
         self.carry_ahead(now, now, way, bytes)
@@ -227,7 +236,7 @@ impl Wires {
 
     /// When a frame arrives that is known now and will be sent later.
     pub fn carry_ahead(&mut self, now: Timestamp, later: Timestamp, way: &Way, bytes: u64) -> Timestamp {
-        let mut at = later;
+        let (mut at, mut repair_ns) = (later, 0u64);
         if way.links.is_empty() {
             return Timestamp(later.0 + INSIDE_NS);
         }
@@ -242,10 +251,12 @@ impl Wires {
                 self.flows.burden(now, self.channels[*channel as usize], bytes * airtime / 1000);
             }
             let late_ns = wire.state.delay_ns(&mut wire.luck) + wire.later_ns;
-            at = Timestamp(left.0.saturating_add(late_ns).saturating_add(retransmissions(wire, at, way, bytes)));
+            at = Timestamp(left.0.saturating_add(late_ns));
+            // What is sent once more takes its place in the queues then: nobody waits behind it until it comes.
+            repair_ns = repair_ns.saturating_add(retransmissions(wire, at, way, bytes));
         }
         self.acknowledge(now, way, bytes.div_ceil(2 * PACKET_BYTES));
-        at
+        Timestamp(at.0.saturating_add(repair_ns))
     }
 
     /// What arrived over a way is acknowledged over the way back, every second packet and the last.
@@ -406,7 +417,7 @@ fn retransmissions(wire: &mut Wire, now: Timestamp, way: &Way, bytes: u64) -> u6
         while tries < RETRANSMISSIONS_MAX
             && (wire.state.is_lost(now, &mut wire.luck) | wire.luck.one_in_a_million(wire.lost_ppm))
         {
-            late_ns = late_ns.max(wait_ns << tries);
+            late_ns = late_ns.max((wait_ns << tries).min(RETRANSMISSION_NS_MAX));
             tries += 1;
         }
     }
