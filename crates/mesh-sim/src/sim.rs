@@ -147,6 +147,24 @@ impl Sim {
         self.kernel.stage().machine(member).and_then(Actor::poll_timeout)
     }
 
+    /// The public key of a node's member, if it has one.
+    #[must_use]
+    pub fn member_key(&self, member: Member) -> Option<[u8; 32]> {
+        self.world().node(member).keys.member()
+    }
+
+    /// Notes that an invariant does not hold at a node now.
+    pub fn violated(&mut self, member: Member, invariant: &str, what: String) {
+        let (world, stage) = self.kernel.parts();
+        world.violated(stage.now(), member, invariant, what);
+    }
+
+    /// After a start, once the node's store is open: whether it still knows all that it kept.
+    pub fn check_kept(&mut self, member: Member) {
+        let (world, stage) = self.kernel.parts();
+        world.check_kept(stage, member);
+    }
+
     /// What a node was seen to do.
     #[must_use]
     pub fn tally(&self, member: Member) -> &Tally {

@@ -81,14 +81,10 @@ pub(super) fn measure(play: &Play, seed: u64) -> Result<Measured, MeasureError> 
 fn gets(play: &Play, measured: &mut Measured) -> Result<(), MeasureError> {
     let observer = &play.observer;
     let all = || observer.gets.iter();
-    let honest = |(member, _): &(Member, ContentId)| !observer.misbehaves(*member);
     measured.set_count("asked", observer.gets.len() as u64)?;
     measured.set_count("done", all().filter(|(_, got)| got.done.is_some()).count() as u64)?;
     measured.set_count("failed", all().filter(|(_, got)| got.failed && got.done.is_none()).count() as u64)?;
-    let waits = |got: &Got| got.done.is_none() && !got.failed;
-    let unfinished =
-        all().filter(|(key, got)| waits(got) && play.sim.is_on(key.0) && honest(key) && is_held(play, key.1)).count();
-    measured.set_count("unfinished", unfinished as u64)?;
+    measured.set_count("unfinished", unfinished(play).len() as u64)?;
     measured.set_count("skipped", play.skipped)?;
     measured.set_count("honest_banned", observer.honest_banned)?;
     measured.set_count("liars_banned", observer.liars_banned)?;
@@ -109,6 +105,39 @@ fn gets(play: &Play, measured: &mut Measured) -> Result<(), MeasureError> {
         measured.set_scalar("goodput_jain", jain, "ratio")?;
     }
     Ok(())
+}
+
+/// Who waits for what in vain, and how that stands.
+pub(super) fn unfinished(play: &Play) -> Vec<String> {
+    let observer = &play.observer;
+    let waits = |(key, got): &(&(Member, ContentId), &Got)| {
+        let waits = got.done.is_none() && !got.failed && play.sim.is_on(key.0) && !observer.misbehaves(key.0);
+        waits && play.sim.world().may_have(key.0, key.1) && is_held(play, key.1)
+    };
+    let told = |((member, content), _): (&(Member, ContentId), &Got)| {
+        let told = play.sim.brain(*member).and_then(|brain| brain.told_of_transfer(*content));
+        let told = told.unwrap_or_else(|| "it does not know of it".to_owned());
+        format!("node {} waits for {}: {told}", member.0, content.short())
+    };
+    observer.gets.iter().filter(waits).map(told).collect()
+}
+
+/// How each node that runs stands, for who looks for the reason of a failure.
+pub(super) fn standing(play: &Play) -> Vec<String> {
+    let told = |member: Member| {
+        let inside = play.sim.brain(member)?.inside();
+        Some(format!(
+            "node {}: {} nodes and {} entries known, {} peers connected, {} transfers, {} requests, {} bytes unreceipted",
+            member.0,
+            inside.nodes_known,
+            inside.catalogue_entries,
+            inside.peers_connected,
+            inside.transfers,
+            inside.serves,
+            inside.unreceipted_bytes
+        ))
+    };
+    (0..play.sim.nodes()).map(Member).filter_map(told).collect()
 }
 
 /// Whether a node that runs and does nothing wrong holds a content.

@@ -3,7 +3,9 @@
 //! | file | what it does |
 //! |---|---|
 //! | `play` | one run: demands and faults at their times |
+//! | `communities` | what people do to found, join and leave communities |
 //! | `observer`, `measures` | what is seen, and what comes of it as figures |
+//! | `invariants` | what must hold of every node at any moment |
 //! | `run` | one run from scenario and seed to its figures |
 //! | `batch` | many runs side by side |
 //! | [`hunt`] | random scenarios and faults, and the smallest that still fail |
@@ -11,7 +13,9 @@
 //! Invariant: runs share nothing; their results stand in the order of the seeds, however they were scheduled.
 
 mod batch;
+mod communities;
 pub mod hunt;
+mod invariants;
 mod measures;
 mod observer;
 mod play;

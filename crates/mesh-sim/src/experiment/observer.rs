@@ -8,6 +8,7 @@ use std::time::Duration;
 use mesh_proto::port::Event;
 use mesh_proto::{ContentId, Timestamp};
 
+use super::invariants::Invariants;
 use super::play::Offered;
 use crate::fault::{DiskAfter, FaultEvent, Targets, What};
 use crate::kernel::Member;
@@ -59,7 +60,10 @@ pub(super) struct Observer {
     /// Share of looks, after things settled, at which each content was held by a running node.
     pub(super) looks: u64,
     pub(super) available: u64,
+    /// What was asked of nodes whose disks took nothing then.
+    unkept: BTreeSet<(Member, ContentId)>,
     newcomers: Vec<Newcomer>,
+    invariants: Invariants,
     /// Who was made to lie, and whoever else was made to misbehave.
     lying: BTreeSet<Member>,
     misbehaving: BTreeSet<Member>,
@@ -105,9 +109,13 @@ impl Observer {
     }
 
     /// A content was asked for.
-    pub(super) fn asked(&mut self, member: Member, content: ContentId, now: Timestamp) {
+    pub(super) fn asked(&mut self, member: Member, content: ContentId, now: Timestamp, is_kept: bool) {
         self.first_ask.get_or_insert(now);
         let got = Got { asked: now, done: None, bytes: 0, failed: false };
+        if !is_kept {
+            // It can't be written down at this moment.
+            self.unkept.insert((member, content));
+        }
         self.gets.entry((member, content)).or_insert(got);
     }
 
@@ -120,6 +128,9 @@ impl Observer {
         let misbehaves = lies || matches!(what, What::FreeRide {} | What::DropSelectively { .. });
         if let (true, Targets::Nodes(nodes)) = (begins, &*event.targets) {
             let nodes = || nodes.iter().copied().map(Member);
+            if matches!(what, What::Crash { .. } | What::Leave {}) {
+                nodes().for_each(|node| self.forget_unkept(node));
+            }
             self.lying.extend(nodes().filter(|_| lies));
             self.misbehaving.extend(nodes().filter(|_| misbehaves));
             if matches!(what, What::Crash { disk: DiskAfter::Lost }) {
@@ -128,6 +139,13 @@ impl Observer {
             }
         }
         (self.healed, self.converging, self.converged_s) = (Some(now), true, None);
+    }
+
+    /// A node ends: what was asked of it and could not be written down then may be lost.
+    fn forget_unkept(&mut self, node: Member) {
+        let Self { unkept, gets, .. } = self;
+        gets.retain(|key, got| key.0 != node || got.done.is_some() || !unkept.contains(key));
+        unkept.retain(|(member, _)| *member != node);
     }
 
     /// What nodes told.
@@ -166,6 +184,7 @@ impl Observer {
         if now >= self.next_coarse {
             self.next_coarse = now.after(self.interval);
             self.note(sim);
+            self.invariants.look(sim);
             if now >= self.settled {
                 self.look_for_holders(sim, offered);
             }
@@ -212,14 +231,16 @@ impl Observer {
 
     /// Whether nothing is awaited: all that was asked for is there or failed, of nodes that run.
     pub(super) fn is_idle(&self, sim: &Sim) -> bool {
-        let waits =
-            |((member, _), got): (&(Member, ContentId), &Got)| got.done.is_none() && !got.failed && sim.is_on(*member);
+        let waits = |((member, content), got): (&(Member, ContentId), &Got)| {
+            got.done.is_none() && !got.failed && sim.is_on(*member) && sim.world().may_have(*member, *content)
+        };
         self.newcomers.is_empty() && !self.converging && !self.gets.iter().any(waits)
     }
 
     /// The run is over.
-    pub(super) fn end(&mut self, sim: &Sim, offered: &BTreeMap<u32, Offered>) {
+    pub(super) fn end(&mut self, sim: &mut Sim, offered: &BTreeMap<u32, Offered>) {
         self.blind += self.newcomers.len() as u64;
+        self.invariants.look(sim);
         self.note(sim);
         self.look_for_holders(sim, offered);
     }

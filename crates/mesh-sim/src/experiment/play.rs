@@ -11,6 +11,7 @@ use mesh_proto::port::user::{UserCommand, UserReply};
 use mesh_proto::record::Access;
 use mesh_proto::{ContentId, Timestamp};
 
+use super::communities::Communities;
 use super::observer::Observer;
 use crate::fault::{Fault, FaultEvent, Phase, What};
 use crate::kernel::Member;
@@ -33,6 +34,7 @@ pub(super) struct Offered {
     pub(super) bytes: u64,
     pub(super) publisher: u32,
     path: String,
+    listed: bool,
 }
 
 /// A share whose answer is to come.
@@ -43,6 +45,15 @@ struct Sharing {
     number: u32,
 }
 
+/// A get whose answer is to come.
+#[derive(Debug, Clone, Copy)]
+struct Getting {
+    member: Member,
+    request: UserRequestId,
+    content: ContentId,
+    asked: Timestamp,
+}
+
 /// A run under way.
 pub(super) struct Play {
     pub(super) sim: Sim,
@@ -50,12 +61,14 @@ pub(super) struct Play {
     pub(super) offered: BTreeMap<u32, Offered>,
     /// Demands of nodes that were off, or for what nobody had shared.
     pub(super) skipped: u64,
+    communities: Communities,
     demands: Peekable<Demands>,
     faults: Vec<Fault>,
     schedule: Peekable<std::vec::IntoIter<FaultEvent>>,
     starts: Peekable<std::vec::IntoIter<(Timestamp, Member)>>,
     absent: std::collections::BTreeSet<Member>,
     sharing: Vec<Sharing>,
+    getting: Vec<Getting>,
     /// Who wants what that nobody has a ticket for yet.
     waiting: Vec<(Member, u32)>,
     until: Timestamp,
@@ -65,11 +78,12 @@ pub(super) struct Play {
 
 impl Play {
     pub(super) fn new(built: Built, observer: Observer) -> Self {
-        let Built { sim, demands, faults, schedule, starts, until, ends_when_done } = built;
+        let Built { sim, demands, communities, faults, schedule, starts, until, ends_when_done } = built;
         Self {
             sim,
             observer,
             offered: BTreeMap::new(),
+            communities: Communities::new(communities),
             skipped: 0,
             demands: demands.peekable(),
             faults,
@@ -77,6 +91,7 @@ impl Play {
             starts: starts.into_iter().peekable(),
             absent: std::collections::BTreeSet::new(),
             sharing: Vec::new(),
+            getting: Vec::new(),
             waiting: Vec::new(),
             until,
             ends_when_done,
@@ -100,7 +115,7 @@ impl Play {
                 break;
             }
         }
-        self.observer.end(&self.sim, &self.offered);
+        self.observer.end(&mut self.sim, &self.offered);
         ControlFlow::Continue(())
     }
 
@@ -192,6 +207,20 @@ impl Play {
                 None => self.skipped += 1,
             }
         }
+        for get in std::mem::take(&mut self.getting) {
+            match self.sim.take_reply(get.member, get.request) {
+                // Who is told no knows it, and may ask again.
+                Some(UserReply::Failed(_)) => self.skipped += 1,
+                Some(UserReply::Getting(view)) if view.complete => {}
+                Some(_) => {
+                    let is_kept = !self.sim.world().has_disk_trouble(get.member);
+                    self.observer.asked(get.member, get.content, get.asked, is_kept);
+                }
+                None if self.sim.is_on(get.member) => self.getting.push(get),
+                None => self.skipped += 1,
+            }
+        }
+        self.communities.collect(&mut self.sim);
         for (member, number) in std::mem::take(&mut self.waiting) {
             self.get(member, number);
         }
@@ -206,6 +235,10 @@ impl Play {
             Want::Announce { content } => self.announce(member, content),
             Want::Update { content, version, bytes } => self.share(member, content, bytes, version, true),
             Want::Get { content } => self.get(member, content),
+            Want::Relist { content } => self.relist(member, content),
+            Want::Found { community } => self.communities.found(&mut self.sim, community),
+            Want::Join { community } => self.communities.join(&mut self.sim, member, community),
+            Want::BeRevoked { community } => self.communities.revoke(&mut self.sim, member, community),
             Want::Absent => {
                 self.absent.insert(member);
                 self.sim.end(member, Ending::MachineOff);
@@ -235,18 +268,25 @@ impl Play {
         let seed = u64::from(number) << 32 | u64::from(version);
         self.sim.put_file(member, &path, bytes, seed);
         let offered = self.offered.entry(number).or_default();
-        *offered = Offered { ticket: None, content: None, bytes, publisher: member.0, path };
+        *offered = Offered { ticket: None, content: None, bytes, publisher: member.0, path, listed };
         self.ask_to_share(member, number, listed);
     }
 
     fn ask_to_share(&mut self, member: Member, number: u32, listed: bool) {
-        let offered = &self.offered[&number];
+        let access = match self.communities.of_content(number) {
+            None => Access::Public,
+            Some(Some(community)) => Access::Community(community),
+            // It is for a community that does not exist.
+            Some(None) => return self.skipped += 1,
+        };
+        let Some(offered) = self.offered.get_mut(&number) else { return };
+        offered.listed = listed;
         let command = UserCommand::Share {
             path: offered.path.clone(),
             name: Some(format!("content-{number}")),
             listed: Some(listed),
             tags: None,
-            access: Some(Access::Public),
+            access: Some(access),
         };
         let request = self.sim.ask_later(member, command);
         self.sharing.push(Sharing { member, request, number });
@@ -256,6 +296,16 @@ impl Play {
         match self.offered.get(&number) {
             Some(offered) if offered.publisher == member.0 && self.sim.is_on(member) => {
                 self.ask_to_share(member, number, true);
+            }
+            _ => self.skipped += 1,
+        }
+    }
+
+    fn relist(&mut self, member: Member, number: u32) {
+        match self.offered.get(&number) {
+            Some(offered) if offered.publisher == member.0 && self.sim.is_on(member) => {
+                let listed = !offered.listed;
+                self.ask_to_share(member, number, listed);
             }
             _ => self.skipped += 1,
         }
@@ -273,8 +323,9 @@ impl Play {
                 if self.offered[&number].publisher == member.0 {
                     return;
                 }
-                self.sim.tell(member, get_command(&ticket, &format!("/home/got-{}", content.short())));
-                self.observer.asked(member, content, self.sim.now());
+                let request =
+                    self.sim.ask_later(member, get_command(&ticket, &format!("/home/got-{}", content.short())));
+                self.getting.push(Getting { member, request, content, asked: self.sim.now() });
             }
             _ if is_coming => self.waiting.push((member, number)),
             _ => self.skipped += 1,
@@ -288,6 +339,8 @@ impl Play {
             && self.schedule.peek().is_none()
             && self.sharing.is_empty()
             && self.waiting.is_empty()
+            && self.getting.is_empty()
+            && self.communities.is_idle()
             && self.observer.is_idle(&self.sim)
     }
 }

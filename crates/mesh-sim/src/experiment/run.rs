@@ -38,6 +38,10 @@ pub struct Run {
     pub measured: Measured,
     /// Invariants that did not hold.
     pub violations: Vec<Violation>,
+    /// Who waits for what in vain at the end, and how that stands.
+    pub unfinished: Vec<String>,
+    /// How each node stands at the end.
+    pub standing: Vec<String>,
     /// Every event, if they were asked for.
     pub capture: Option<Capture>,
 }
@@ -64,9 +68,11 @@ pub fn run(
         return Err(RunError::BrokenOff);
     }
     let measured = measures::measure(&play, seed)?;
+    let unfinished = measures::unfinished(&play);
+    let standing = measures::standing(&play);
     let capture = play.sim.kernel().take_capture();
     let violations = play.sim.world().violations.clone();
-    Ok(Run { measured, violations, capture })
+    Ok(Run { measured, violations, unfinished, standing, capture })
 }
 
 /// Runs a scenario with a seed and shows every event, with the world as it is then.

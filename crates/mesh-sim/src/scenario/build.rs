@@ -14,7 +14,7 @@ use crate::random::Stream;
 use crate::select::{LinkInfo, NodeInfo, Population, Role};
 use crate::sim::Sim;
 use crate::topology::{self, Topology, TopologyError};
-use crate::workload::{Demands, Setting, Trace, WorkloadError};
+use crate::workload::{Community, Demands, Setting, Trace, WorkloadError};
 use crate::world::listens_at;
 use crate::world::wires::Wires;
 
@@ -45,6 +45,8 @@ pub struct Built {
     pub sim: Sim,
     /// What people do.
     pub demands: Demands,
+    /// The communities among them.
+    pub communities: Vec<Community>,
     /// What goes wrong.
     pub faults: Vec<Fault>,
     /// When.
@@ -77,11 +79,16 @@ impl Scenario {
         world.multicast = self.multicast;
         for (number, info) in (0..).zip(&population.nodes) {
             let address = |node: u32| listens_at(Member(node));
-            world.add(stage, self.node.options(seed, number, &info.name, address));
+            #[cfg_attr(not(feature = "planted"), allow(unused_mut, reason = "it changes for a defect only"))]
+            let mut options = self.node.options(seed, number, &info.name, address);
+            #[cfg(feature = "planted")]
+            (options.planted = self.planted);
+            world.add(stage, options);
         }
         world.begin(stage);
         let (faults, ends_when_done) = (plan.faults, self.ends_when_done);
-        Ok(Built { sim, demands, faults, schedule, starts, until, ends_when_done })
+        let communities = self.workload().communities();
+        Ok(Built { sim, demands, communities, faults, schedule, starts, until, ends_when_done })
     }
 
     fn starts(&self, seed: u64, population: &Population) -> Result<Vec<(Timestamp, Member)>, Refused> {

@@ -111,6 +111,10 @@ pub struct Scenario {
     /// The end of the time in which things settle: what is measured over time begins here, in seconds.
     #[serde(default)]
     pub settled_s: f64,
+    /// The defect that all nodes have.
+    #[cfg(feature = "planted")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planted: Option<mesh_proto::planted::Defect>,
     /// Who is connected with whom, and how.
     pub topology: TopologyPlan,
     /// How nodes are.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::catalogue::{Catalogue, Contents};
 use super::churn::Churn;
+use super::community::{Community, Relistings};
 use super::gathering::{FlashCrowd, Transfers};
 use super::requests::Requests;
 use super::trace::Trace;
@@ -74,6 +75,10 @@ pub enum Activity {
     Churn(Churn),
     /// They bring new versions.
     Updates(Updates),
+    /// They found a community, join it, and are taken back.
+    Community(Community),
+    /// They change what is listed.
+    Relistings(Relistings),
     /// They do what a trace says.
     Trace(Recorded),
 }
@@ -114,6 +119,16 @@ impl Part<'_> {
     /// The stream of a purpose and a node or content.
     pub(super) fn stream(&self, purpose: &str, number: u32) -> Stream {
         Stream::new(self.setting.seed, purpose, u64::from(self.lane) << 32 | u64::from(number))
+    }
+
+    /// How many nodes the world has.
+    pub(super) fn node_count(&self) -> usize {
+        self.setting.population.nodes.len()
+    }
+
+    /// How many activities of the same kind come before it.
+    pub(super) fn number(&self) -> u32 {
+        self.lane
     }
 
     pub(super) fn nodes(&self, who: &Selector) -> Result<Vec<u32>, Refused> {
@@ -158,6 +173,8 @@ impl Activity {
                 updates.within().validate()?;
                 updates.validate()
             }
+            Self::Community(community) => community.validate(),
+            Self::Relistings(relistings) => relistings.validate(),
             Self::Trace(_) => Ok(()),
         }
     }
@@ -167,6 +184,7 @@ impl Activity {
         match self {
             Self::FlashCrowd(crowd) => crowd.content,
             Self::Transfers(transfers) => transfers.last_content(),
+            Self::Community(community) => community.contents.iter().copied().max().unwrap_or(0),
             _ => 0,
         }
     }
@@ -186,6 +204,16 @@ impl Workload {
             activity.validate().map_err(|refused| refused.inside(&format!("activities[{place}]")))?;
         }
         Ok(())
+    }
+
+    /// The communities in it, by number.
+    #[must_use]
+    pub fn communities(&self) -> Vec<Community> {
+        let communities = self.activities.iter().filter_map(|activity| match activity {
+            Activity::Community(community) => Some(community.clone()),
+            _ => None,
+        });
+        communities.collect()
     }
 
     /// The files of the traces that it needs.
@@ -244,6 +272,8 @@ impl Part<'_> {
             Activity::Transfers(transfers) => known().map(|_| transfers.source(self))?.map(|source| vec![source]),
             Activity::Churn(churn) => churn.sources(self),
             Activity::Updates(updates) => updates.sources(self, known()?),
+            Activity::Community(community) => known().map(|_| community.source(self))?.map(|source| vec![source]),
+            Activity::Relistings(relistings) => relistings.sources(self, known()?),
             Activity::Trace(recorded) => {
                 let file = recorded.file.clone();
                 let trace = self.setting.traces.get(&file);

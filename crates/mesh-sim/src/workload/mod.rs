@@ -29,6 +29,7 @@
 //! | `churn` | sessions and absences |
 //! | `sessions` | their lengths, by name as published |
 //! | `updates` | new versions of contents |
+//! | `community` | communities, who is in them, and what is for them; lists that change |
 //! | `trace` | what was recorded elsewhere, from CSV |
 //! | `demands` | all of it together, in order |
 //!
@@ -43,6 +44,7 @@ mod catalogue;
 mod churn;
 #[cfg(test)]
 mod churn_tests;
+mod community;
 mod demands;
 mod gathering;
 mod requests;
@@ -57,6 +59,7 @@ mod updates;
 pub use arrivals::{Arrivals, BURST_REQUESTS_MAX};
 pub use catalogue::{CONTENT_BYTES_MAX, Catalogue, Contents, Publishers};
 pub use churn::Churn;
+pub use community::{Community, Relistings};
 pub use demands::{ACTIVITIES_MAX, Activity, Demands, Recorded, SOURCES_MAX, Setting, Workload, WorkloadError};
 pub use gathering::{FlashCrowd, Transfers};
 pub use requests::{Heavy, Requests};
@@ -105,6 +108,26 @@ pub enum Want {
     Get {
         /// Which.
         content: u32,
+    },
+    /// List it, or take it off the list if it stands there.
+    Relist {
+        /// Which.
+        content: u32,
+    },
+    /// Found a community.
+    Found {
+        /// Which, counted from 0.
+        community: u32,
+    },
+    /// Be invited into a community and join it.
+    Join {
+        /// Which.
+        community: u32,
+    },
+    /// Be taken back by a community.
+    BeRevoked {
+        /// By which.
+        community: u32,
     },
     /// Not be there yet: only at the start of churn, for nodes whose first session begins later.
     Absent,

@@ -2,11 +2,12 @@
 //!
 //! Invariant: without a behaviour, inputs and outputs pass as they are.
 
-use mesh_core::{BrainConfig, Node};
+use mesh_core::Node;
 use mesh_proto::port::{Input, Output};
 use mesh_proto::{Machine, Timestamp, WakeReason};
 
 use super::behaviour::Behaviour;
+use super::node::NodeOptions;
 
 /// One node's brain. See the module.
 #[derive(Debug)]
@@ -18,8 +19,11 @@ pub struct Actor {
 impl Actor {
     /// A brain for a new process of a node.
     #[must_use]
-    pub fn new(config: BrainConfig, seed: [u8; 32]) -> Self {
-        Self { brain: Box::new(Node::new(config, seed)), behaviours: Vec::new() }
+    pub fn new(options: &NodeOptions, seed: [u8; 32]) -> Self {
+        let brain = Node::new(options.config.clone(), seed);
+        #[cfg(feature = "planted")]
+        let brain = brain.with_defect(options.planted);
+        Self { brain: Box::new(brain), behaviours: Vec::new() }
     }
 
     /// The brain, to look at.

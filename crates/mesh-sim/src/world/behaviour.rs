@@ -6,10 +6,10 @@ use std::collections::VecDeque;
 
 use mesh_proto::bulk::RefuseReason;
 use mesh_proto::extensions::Extensions;
-use mesh_proto::message::{Find, Holding, Message};
+use mesh_proto::message::{Find, HaveRequest, Holding, Message};
 use mesh_proto::port::{Input, KeyRole, KeysCommand, KeysInput, NetCommand, NetInput, Output};
 use mesh_proto::record::{Record, RecordKind, Signed};
-use mesh_proto::{CommandId, NodeId, Timestamp};
+use mesh_proto::{CommandId, ContentId, NodeId, Timestamp};
 
 use crate::fault::What;
 use crate::random::Stream;
@@ -72,7 +72,11 @@ impl Behaviour {
             for _ in 0..u64::from(messages_per_s).div_ceil(BURSTS_PER_S) {
                 let mut key = [0; 32];
                 key[..8].copy_from_slice(&self.luck.next_u64().to_le_bytes());
-                let message = Message::Find(Find { key, extensions: Extensions::default() });
+                let extensions = Extensions::default();
+                let message = match key[0] & 1 {
+                    0 => Message::Find(Find { key, extensions }),
+                    _ => Message::HaveRequest(HaveRequest { content: ContentId(key), extensions }),
+                };
                 self.own.push_back(Output::Net(NetCommand::Send { node: *node, message }));
             }
         }

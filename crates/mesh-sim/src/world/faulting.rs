@@ -289,6 +289,19 @@ impl NodeWorld {
         self.set_disk_trouble(member, trouble, on);
     }
 
+    /// Whether something is wrong with a node's disk.
+    #[must_use]
+    pub fn has_disk_trouble(&self, member: Member) -> bool {
+        let of =
+            |((node, _), holders): (&(Member, DiskTrouble), &BTreeSet<FaultId>)| *node == member && !holders.is_empty();
+        self.faults.troubles.iter().any(of)
+    }
+
+    /// Whether a node does nothing at this moment but what its brain says.
+    pub(super) fn is_honest(&self, member: Member) -> bool {
+        self.faults.behaviours.range((member, FaultId(0))..=(member, FaultId(u64::MAX))).next().is_none()
+    }
+
     fn misbehave(&mut self, stage: &mut NodeStage, id: FaultId, member: Member, what: &What, begins: bool) {
         match begins {
             true => {

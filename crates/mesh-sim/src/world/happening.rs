@@ -45,6 +45,8 @@ pub enum Happening {
     SendsLate(EndId, u64, Box<Input>),
     /// A node that was asked to stop in its so-manieth life ends.
     Leaves(Member, u64),
+    /// A node whose store could not be opened in its so-manieth life tries again.
+    StartsAgain(Member, u64),
     /// Something the run's owner put in: its number.
     Script(u64),
 }
@@ -72,6 +74,7 @@ impl Happening {
             Self::Resumes(of) => (15, end(of)),
             Self::SendsLate(of, bytes, _) => (17, end(of).rotate_left(32) ^ bytes),
             Self::Leaves(member, starts) => (16, u64::from(member.0) << 32 ^ starts),
+            Self::StartsAgain(member, starts) => (18, u64::from(member.0) << 32 ^ starts),
         };
         number ^ kind << 58
     }
@@ -97,6 +100,7 @@ impl Happening {
             Self::Resumes(_) => "resumes",
             Self::SendsLate(..) => "sends-late",
             Self::Leaves(..) => "leaves",
+            Self::StartsAgain(..) => "starts-again",
         }
     }
 }

@@ -10,12 +10,15 @@ use super::node::{NodeOptions, Power, SimNode};
 use super::signing::KeyRing;
 use super::store::{DiskTrouble, Ending, ModelStore, NodeStore, RealStore, StoreKind};
 use super::tally::Tally;
+use super::watch::Watch;
 use super::{NodeStage, NodeWorld};
 use crate::kernel::Member;
 use mesh_proto::NodeId;
 
 /// Opening a store and listening take so long.
 const OPENING_NS: u64 = 20_000_000;
+/// A process that could not begin is started again after so long.
+const START_AGAIN_NS: u64 = 10_000_000_000;
 
 impl NodeWorld {
     /// Adds a node that does not run yet, at the next free place of the topology.
@@ -29,14 +32,25 @@ impl NodeWorld {
         let member = Member(self.nodes.len() as u32);
         self.wires.settle(member, place);
         let store: Box<dyn NodeStore> = match self.store_kind {
-            StoreKind::Model => Box::new(ModelStore::new(self.library.clone())),
+            StoreKind::Model => {
+                #[cfg_attr(not(feature = "planted"), allow(unused_mut, reason = "it changes for a defect only"))]
+                let mut store = ModelStore::new(self.library.clone());
+                #[cfg(feature = "planted")]
+                if options.planted == Some(mesh_proto::planted::Defect::SkipVerification) {
+                    store.skip_verification();
+                }
+                Box::new(store)
+            }
+            #[cfg(feature = "planted")]
+            StoreKind::Real => Box::new(RealStore::with_defect(options.planted)),
+            #[cfg(not(feature = "planted"))]
             StoreKind::Real => Box::new(RealStore::default()),
         };
         let keys = KeyRing::new(self.seed, member.0);
         let id = NodeId(keys.node_id());
         self.by_id.insert(id, member);
         let drift_ppb = options.drift_ppb;
-        let placeholder = Actor::new(options.config.clone(), [0; 32]);
+        let placeholder = Actor::new(&options, [0; 32]);
         self.nodes.push(SimNode {
             id,
             options,
@@ -53,7 +67,7 @@ impl NodeWorld {
             probe_interval_ns: 0,
             checkpoint_due: false,
             stopped: false,
-            wakes: (Timestamp::ZERO, 0),
+            watch: Watch::default(),
         });
         let added = stage.add(placeholder, drift_ppb);
         assert_eq!(added, member, "nodes are the only machines of this world");
@@ -73,27 +87,45 @@ impl NodeWorld {
             Ok(opened) => opened,
             Err(why) => {
                 node.power = Power::ProcessDown;
-                return self.violated(
-                    now,
-                    member,
-                    "kept content survives restarts",
-                    format!("it does not open: {why}"),
-                );
+                return self.does_not_open(stage, member, &why);
             }
         };
         (node.power, node.stopped, node.checkpoint_due) = (Power::On, false, false);
+        node.watch.started();
         node.probe_interval_ns = node.options.config.ping_interval_ms * 1_000_000;
         node.found_by_multicast.clear();
         let (loaded, options) = (node.keys.loaded(), node.options.clone());
-        let brain = Actor::new(options.config, self.brain_seed(member));
+        let brain = Actor::new(&options, self.brain_seed(member));
         stage.start(member, brain, options.drift_ppb);
         self.take_up_behaviours(stage, member);
+        self.audit(now, member);
         let later = Timestamp(now.0 + OPENING_NS);
         stage.deliver(now, member, Input::Keys(loaded));
         stage.deliver(now, member, self.civil_time(now, options.clock_off_ms, options.clock_trusted));
         opened.into_iter().for_each(|input| stage.deliver(later, member, Input::Store(input)));
         stage.deliver(later, member, Input::Net(NetInput::Listening { address: listens_at(member) }));
         stage.happen(later, Happening::Multicast(member));
+    }
+
+    /// A store can't be opened: with a disk that fails the process ends, and its system starts it again.
+    fn does_not_open(&mut self, stage: &mut NodeStage, member: Member, why: &str) {
+        match self.has_disk_trouble(member) {
+            true => {
+                let starts = self.node(member).starts;
+                stage.happen(Timestamp(stage.now().0 + START_AGAIN_NS), Happening::StartsAgain(member, starts));
+            }
+            false => {
+                let what = format!("it does not open: {why}");
+                self.violated(stage.now(), member, "kept content survives restarts", what);
+            }
+        }
+    }
+
+    /// A process that could not begin is started again.
+    pub(super) fn starts_again(&mut self, stage: &mut NodeStage, member: Member, starts: u64) {
+        if self.node(member).starts == starts && self.node(member).power == Power::ProcessDown {
+            self.start(stage, member);
+        }
     }
 
     fn brain_seed(&self, member: Member) -> [u8; 32] {
@@ -129,6 +161,7 @@ impl NodeWorld {
         let node = self.node_mut(member);
         node.power = if machine_dies { Power::Off } else { Power::ProcessDown };
         node.store.end(ending);
+        node.watch.ended(ending);
         node.awaited.clear();
         self.lookup.forget(member);
         stage.stop(member);

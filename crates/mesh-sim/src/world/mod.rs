@@ -15,6 +15,7 @@
 //! | `living` | starts, stops, crashes |
 //! | `faulting`, `behaviour` | what goes wrong, and who misbehaves |
 //! | `tally`, `tap`, `prints` | what was seen: counts, events for people, words for the digest |
+//! | `watch` | what must never happen, looked for at the edge of each brain |
 //!
 //! Invariant: it decides nothing. What it does follows from outputs, links, disks and the clock.
 
@@ -37,6 +38,7 @@ pub mod store;
 mod storing;
 pub mod tally;
 pub mod tap;
+pub mod watch;
 pub mod wires;
 
 use std::collections::BTreeMap;
@@ -59,6 +61,7 @@ use serving::Serves;
 use signing::Signatures;
 use store::{Library, SharedLibrary, StoreKind};
 use tap::Tapped;
+use watch::Permits;
 use wires::Wires;
 
 /// What the kernel of this world acts on.
@@ -66,8 +69,6 @@ pub type NodeStage = Stage<Actor, Happening>;
 
 /// As in the program's own loop.
 const TICK_INTERVAL_MIN: Duration = Duration::from_millis(1);
-/// Waking more often than this in one millisecond of its own time is a storm.
-const WAKES_PER_MS_MAX: u32 = 64;
 
 /// See the module.
 pub struct NodeWorld {
@@ -87,6 +88,7 @@ pub struct NodeWorld {
     pub store_kind: StoreKind,
     lookup: Lookup,
     faults: Faults,
+    permits: Permits,
     /// Whether multicast gets through.
     pub multicast: bool,
     /// The civil time at the world's beginning, in milliseconds since 1970.
@@ -136,6 +138,7 @@ impl NodeWorld {
             store_kind: StoreKind::Model,
             lookup: Lookup::default(),
             faults: Faults::default(),
+            permits: Permits::default(),
             multicast: true,
             began_unix_ms: 1_700_000_000_000,
             flows_armed: None,
@@ -242,6 +245,7 @@ impl World<Actor> for NodeWorld {
     }
 
     fn carry_out(&mut self, stage: &mut NodeStage, member: Member, output: Output) {
+        self.watch(stage.now(), member, &output);
         match output {
             Output::Net(command) => self.net(stage, member, command),
             Output::Store(command) => self.store(stage, member, command),
@@ -273,6 +277,7 @@ impl World<Actor> for NodeWorld {
             Happening::Resumes(end) => self.resumes(stage, end),
             Happening::SendsLate(end, bytes, input) => self.transmit(stage, end, bytes, Carried::Input(input)),
             Happening::Leaves(member, starts) => self.leaves(stage, member, starts),
+            Happening::StartsAgain(member, starts) => self.starts_again(stage, member, starts),
             Happening::Script(number) => self.script_due.push(number),
         }
     }
@@ -283,21 +288,5 @@ impl World<Actor> for NodeWorld {
 
     fn print_event(event: &Happening) -> u64 {
         event.print()
-    }
-}
-
-impl NodeWorld {
-    fn note_wake(&mut self, now: Timestamp, member: Member) {
-        let node = self.node_mut(member);
-        node.tally.wakes += 1;
-        let (since, count) = &mut node.wakes;
-        if now.0 - since.0 >= 1_000_000 {
-            (*since, *count) = (now, 0);
-        }
-        *count += 1;
-        if *count == WAKES_PER_MS_MAX {
-            let what = format!("it woke {WAKES_PER_MS_MAX} times in a millisecond");
-            self.violated(now, member, "no wake-up storm", what);
-        }
     }
 }

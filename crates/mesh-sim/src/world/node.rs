@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use mesh_core::BrainConfig;
 use mesh_proto::port::UserRequestId;
 use mesh_proto::port::user::UserReply;
-use mesh_proto::{ConnectionId, NodeId, Timestamp};
+use mesh_proto::{ConnectionId, NodeId};
 
 use super::signing::KeyRing;
 use super::store::NodeStore;
 use super::tally::Tally;
+use super::watch::Watch;
 use crate::kernel::Member;
 
 /// How a node stands.
@@ -34,11 +35,21 @@ pub struct NodeOptions {
     pub drift_ppb: i32,
     /// Whether its system says that its civil clock is synchronised.
     pub clock_trusted: bool,
+    /// What is broken in it.
+    #[cfg(feature = "planted")]
+    pub planted: Option<mesh_proto::planted::Defect>,
 }
 
 impl Default for NodeOptions {
     fn default() -> Self {
-        Self { config: BrainConfig::default(), clock_off_ms: 0, drift_ppb: 0, clock_trusted: true }
+        Self {
+            config: BrainConfig::default(),
+            clock_off_ms: 0,
+            drift_ppb: 0,
+            clock_trusted: true,
+            #[cfg(feature = "planted")]
+            planted: None,
+        }
     }
 }
 
@@ -74,6 +85,6 @@ pub struct SimNode {
     pub checkpoint_due: bool,
     /// Whether its brain said that it has stopped.
     pub stopped: bool,
-    /// When it last woke by its own timeout, and how often in that millisecond.
-    pub wakes: (Timestamp, u32),
+    /// What is watched of it.
+    pub watch: Watch,
 }

@@ -5,6 +5,7 @@ use mesh_proto::port::user::{ErrorKind, UserCommand, UserReply};
 use mesh_proto::port::{Event, Input, UserRequestId};
 use mesh_proto::ticket::Ticket;
 
+use super::actor::Actor;
 use super::store::Defect;
 use super::tally::Completion;
 use super::{NodeStage, NodeWorld};
@@ -31,6 +32,9 @@ impl NodeWorld {
             && let Ok(ticket) = ticket.parse::<Ticket>()
         {
             node.tally.asked.entry(ticket.content).or_insert(stage.now());
+        }
+        if let UserCommand::Share { access, .. } = &command {
+            node.watch.shares(request, access.clone());
         }
         stage.deliver(stage.now(), member, Input::User { request, command });
         request
@@ -66,6 +70,19 @@ impl NodeWorld {
         }
         if let Some(events) = &mut self.events {
             events.push((now, member, event));
+        }
+    }
+
+    /// After a start, once the store is open: whether the node still knows all that it kept.
+    pub fn check_kept(&mut self, stage: &NodeStage, member: Member) {
+        let Some(brain) = stage.machine(member).map(Actor::brain) else { return };
+        if !self.node(member).watch.is_fresh() || !brain.is_open() {
+            return;
+        }
+        let kept = self.node_mut(member).watch.take_kept();
+        for content in kept.into_iter().filter(|content| !brain.knows(*content)) {
+            let what = format!("it forgot {}", content.short());
+            self.violated(stage.now(), member, "kept content survives restarts", what);
         }
     }
 

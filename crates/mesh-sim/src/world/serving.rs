@@ -116,6 +116,16 @@ impl NodeWorld {
         self.serves.len()
     }
 
+    /// How many requests that are not over there are of each node.
+    #[must_use]
+    pub fn requests_by_source(&self) -> BTreeMap<Member, usize> {
+        let mut counts = BTreeMap::new();
+        for serve in self.serves.all.values() {
+            *counts.entry(serve.source_member).or_default() += 1;
+        }
+        counts
+    }
+
     pub(super) fn fetch(&mut self, stage: &mut NodeStage, member: Member, node: NodeId, fetch: Fetch) {
         let peer = self.member_of(node);
         match peer.and_then(|peer| self.free_connection(member, peer)) {
@@ -237,12 +247,14 @@ impl NodeWorld {
         let entry = self.serves.all.get_mut(&serve.0).expect("it was just there");
         entry.given_bytes += sent;
         entry.under_way += 1;
+        let getter = entry.getter_member;
         let (over, metered_end) = (entry.given_bytes > entry.granted_bytes, entry.getter.other());
         let ended = entry.given_bytes >= entry.payload_bytes;
         if over {
             let what = format!("{} of {} granted bytes were sent", entry.given_bytes, entry.granted_bytes);
             self.violated(stage.now(), member, "no byte beyond a grant", what);
         }
+        self.watch_slice(stage.now(), member, getter, span.content);
         self.put_in_flow(stage, serve.0, metered_end, slice);
         if ended {
             self.end_at_source(serve.0);

@@ -35,11 +35,20 @@ impl KeyRing {
         self.node.verifying_key().to_bytes()
     }
 
+    /// The node's member: the public key of it, if it has one.
+    #[must_use]
+    pub fn member(&self) -> Option<[u8; 32]> {
+        self.member.as_ref().map(|key| key.verifying_key().to_bytes())
+    }
+
     /// What the brain is told at its start.
     #[must_use]
     pub fn loaded(&self) -> KeysInput {
-        let member = self.member.as_ref().map(|key| key.verifying_key().to_bytes());
-        KeysInput::Loaded { node: self.node_id(), member, communities: self.communities.keys().copied().collect() }
+        KeysInput::Loaded {
+            node: self.node_id(),
+            member: self.member(),
+            communities: self.communities.keys().copied().collect(),
+        }
     }
 
     /// Makes and keeps a new key.

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use mesh_sim::experiment::hunt::{case, fails, shrink as shrink_case};
+use mesh_sim::experiment::RunError;
+use mesh_sim::experiment::hunt::{Failing, Shrunk, Size, case, fails, shrink as shrink_case};
 use mesh_sim::scenario::Scenario;
 
 use crate::report::Outcome;
@@ -18,16 +19,20 @@ use crate::{files, running};
 pub struct HuntOptions {
     /// How long to hunt.
     #[arg(long, default_value_t = 5.0)]
-    minutes: f64,
+    pub minutes: f64,
     /// The first seed.
     #[arg(long, default_value_t = 1)]
-    from: u64,
+    pub from: u64,
     /// Stops at the first failure.
     #[arg(long)]
-    first: bool,
+    pub first: bool,
     /// Where failures are saved.
     #[arg(short, long, default_value = "target/sim/hunt")]
-    output: PathBuf,
+    pub output: PathBuf,
+    /// Gives all nodes this defect and looks until it is found; `all`: one after the other, each for at most the minutes.
+    #[cfg(feature = "planted")]
+    #[arg(long)]
+    pub plant: Option<String>,
 }
 
 /// What to make smaller.
@@ -40,70 +45,100 @@ pub struct ShrinkOptions {
     output: Option<PathBuf>,
 }
 
-/// What a hunt came to.
-struct Hunt {
-    end: Instant,
+/// A hunt under way.
+pub struct Hunt<'a> {
+    /// When it is over.
+    pub end: Instant,
+    /// Whether it is over with the first failure.
+    pub first: bool,
+    /// What becomes of each case before it is run.
+    pub change: &'a (dyn Fn(&mut Scenario) + Sync),
+    /// What is done with a failure; whether it counts.
+    pub on_failure: &'a (dyn Fn(&Scenario, &Failing) -> anyhow::Result<bool> + Sync),
     next: AtomicU64,
     runs: AtomicU64,
-    failures: Mutex<Vec<PathBuf>>,
+    failures: AtomicU64,
     over: AtomicBool,
 }
 
-pub fn hunt(options: &HuntOptions) -> anyhow::Result<Outcome> {
-    let stop = running::stop_flag()?;
-    std::fs::create_dir_all(&options.output)?;
-    let state = Hunt {
-        end: Instant::now() + Duration::from_secs_f64(options.minutes * 60.0),
-        next: AtomicU64::new(options.from),
-        runs: AtomicU64::new(0),
-        failures: Mutex::new(Vec::new()),
-        over: AtomicBool::new(false),
-    };
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| hunt_on(&state, options, &stop))).collect();
-        workers.into_iter().try_for_each(|worker| worker.join().expect("a worker reports its errors"))
-    })?;
-    let failures = state.failures.into_inner().unwrap_or_default();
-    println!("{} runs, {} failures", state.runs.load(Ordering::Relaxed), failures.len());
-    for path in &failures {
-        println!("make it smaller with: cargo xtask sim shrink {}", path.display());
+impl<'a> Hunt<'a> {
+    /// A hunt from a seed on.
+    pub fn new(
+        options: &HuntOptions,
+        change: &'a (dyn Fn(&mut Scenario) + Sync),
+        on_failure: &'a (dyn Fn(&Scenario, &Failing) -> anyhow::Result<bool> + Sync),
+    ) -> Self {
+        Self {
+            end: Instant::now() + Duration::from_secs_f64(options.minutes * 60.0),
+            first: options.first,
+            change,
+            on_failure,
+            next: AtomicU64::new(options.from),
+            runs: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            over: AtomicBool::new(false),
+        }
     }
-    Ok(if failures.is_empty() { Outcome::Good } else { Outcome::Bad })
+
+    /// Hunts with as many threads as there are cores. Gives how many cases were run, and how many failures count.
+    pub fn run(&self, stop: &AtomicBool) -> anyhow::Result<(u64, u64)> {
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| self.run_one_by_one(stop))).collect();
+            workers.into_iter().try_for_each(|worker| worker.join().expect("a worker reports its errors"))
+        })?;
+        Ok((self.runs.load(Ordering::Relaxed), self.failures.load(Ordering::Relaxed)))
+    }
+
+    fn run_one_by_one(&self, stop: &AtomicBool) -> anyhow::Result<()> {
+        let over = || stop.load(Ordering::Relaxed) || self.over.load(Ordering::Relaxed) || Instant::now() >= self.end;
+        while !over() {
+            let seed = self.next.fetch_add(1, Ordering::Relaxed);
+            let mut scenario = case(seed).with_context(|| format!("the case of seed {seed}"))?;
+            (self.change)(&mut scenario);
+            let watch = |_, _| if over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+            let failing = match fails(&scenario, watch) {
+                Ok(failing) => failing,
+                Err(RunError::BrokenOff) => return Ok(()),
+                Err(error) => return Err(error).with_context(|| format!("the case of seed {seed}")),
+            };
+            self.runs.fetch_add(1, Ordering::Relaxed);
+            let Some(failing) = failing else { continue };
+            if !over() && (self.on_failure)(&scenario, &failing)? {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+                self.over.fetch_or(self.first, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
 }
 
-fn hunt_on(state: &Hunt, options: &HuntOptions, stop: &AtomicBool) -> anyhow::Result<()> {
-    let over = || stop.load(Ordering::Relaxed) || state.over.load(Ordering::Relaxed) || Instant::now() >= state.end;
-    while !over() {
-        let seed = state.next.fetch_add(1, Ordering::Relaxed);
-        let scenario = case(seed).with_context(|| format!("the case of seed {seed}"))?;
-        let watch = |_, _| if over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-        let failing = match fails(&scenario, watch) {
-            Ok(failing) => failing,
-            Err(mesh_sim::experiment::RunError::BrokenOff) => return Ok(()),
-            Err(error) => return Err(error).with_context(|| format!("the case of seed {seed}")),
-        };
-        state.runs.fetch_add(1, Ordering::Relaxed);
-        let Some(failing) = failing else { continue };
-        let path = save(&options.output, &scenario, &failing.why)?;
-        println!("seed {seed} fails; saved as {}", path.display());
-        failing.why.iter().for_each(|why| println!("  {why}"));
-        if let Ok(mut failures) = state.failures.lock() {
-            failures.push(path);
-        }
-        state.over.fetch_or(options.first, Ordering::Relaxed);
+pub fn hunt(options: &HuntOptions) -> anyhow::Result<Outcome> {
+    std::fs::create_dir_all(&options.output)?;
+    #[cfg(feature = "planted")]
+    if let Some(name) = &options.plant {
+        return crate::planting::hunt_planted(options, name);
     }
-    Ok(())
+    let stop = running::stop_flag()?;
+    let saved = Mutex::new(Vec::new());
+    let on_failure = |scenario: &Scenario, failing: &Failing| {
+        let path = options.output.join(format!("{}.toml", scenario.name));
+        write(&path, scenario, &failing.why)?;
+        println!("{} fails; saved as {}", scenario.name, path.display());
+        failing.why.iter().for_each(|why| println!("  {why}"));
+        saved.lock().map_err(|_| anyhow::anyhow!("another worker failed"))?.push(path);
+        Ok(true)
+    };
+    let (runs, failures) = Hunt::new(options, &|_| (), &on_failure).run(&stop)?;
+    println!("{runs} runs, {failures} failures");
+    for path in saved.into_inner().unwrap_or_default() {
+        println!("make it smaller with: cargo xtask sim shrink {}", path.display());
+    }
+    Ok(if failures == 0 { Outcome::Good } else { Outcome::Bad })
 }
 
 /// Writes a failing scenario with why it fails.
-fn save(folder: &Path, scenario: &Scenario, why: &[String]) -> anyhow::Result<PathBuf> {
-    let path = folder.join(format!("{}.toml", scenario.name));
-    write(&path, scenario, why)?;
-    Ok(path)
-}
-
-fn write(path: &Path, scenario: &Scenario, why: &[String]) -> anyhow::Result<()> {
+pub fn write(path: &Path, scenario: &Scenario, why: &[String]) -> anyhow::Result<()> {
     let said: String = why.iter().map(|line| format!("# {}\n", line.replace('\n', " "))).collect();
     let text = format!("{said}\n{}", scenario.to_toml());
     std::fs::write(path, text).with_context(|| format!("can't write {}", path.display()))
@@ -112,25 +147,19 @@ fn write(path: &Path, scenario: &Scenario, why: &[String]) -> anyhow::Result<()>
 pub fn shrink(options: &ShrinkOptions) -> anyhow::Result<Outcome> {
     let stop = running::stop_flag()?;
     let (path, scenario) = files::scenario(&options.scenario, &[], None)?;
-    let shrunk = shrink_case(&scenario, |case, tries| {
-        eprintln!("try {tries}: {} faults, {:.0} s", case.plan.faults.len(), case.run_s);
+    let shrunk = shrink_case(&scenario, |tried, tries| {
+        eprintln!("try {tries}: {}", Size::of(tried));
         if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
-    let Some(shrunk) = shrunk else {
+    let Some(Shrunk { scenario: smallest, failing, tries, is_minimal }) = shrunk else {
         println!("it does not fail: nothing to make smaller");
         return Ok(Outcome::Bad);
     };
     let output = options.output.clone().unwrap_or_else(|| path.with_extension("small.toml"));
-    write(&output, &shrunk.scenario, &shrunk.failing.why)?;
-    let (before, after) = (scenario.faults.len(), shrunk.scenario.faults.len());
-    println!(
-        "{before} faults became {after}, {:.0} s became {:.0} s, in {} runs{}",
-        scenario.duration_s,
-        shrunk.scenario.duration_s,
-        shrunk.tries,
-        if shrunk.is_minimal { "; nothing smaller fails" } else { "; smaller ones were not all tried" }
-    );
-    shrunk.failing.why.iter().for_each(|why| println!("  {why}"));
+    write(&output, &smallest, &failing.why)?;
+    let minimal = if is_minimal { "; nothing smaller fails" } else { "; smaller ones were not all tried" };
+    println!("{} became {} in {tries} runs{minimal}", Size::of(&scenario), Size::of(&smallest));
+    failing.why.iter().for_each(|why| println!("  {why}"));
     println!("saved as {}", output.display());
     Ok(Outcome::Good)
 }

@@ -10,6 +10,8 @@ mod files;
 mod hunting;
 mod list;
 mod looking;
+#[cfg(feature = "planted")]
+mod planting;
 mod progress;
 mod report;
 mod running;

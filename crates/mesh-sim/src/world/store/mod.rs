@@ -9,6 +9,7 @@ mod real;
 
 use mesh_proto::payload::{SinkError, SinkProgress, SourceError, SpanAddress};
 use mesh_proto::port::store::{StoreCommand, StoreInput};
+use mesh_proto::{ChunkSet, ContentId};
 use serde::{Deserialize, Serialize};
 
 pub use library::{Library, SharedLibrary};
@@ -149,6 +150,9 @@ pub trait NodeStore {
 
     /// Something is wrong with the disk from now on, or no longer.
     fn set_trouble(&mut self, trouble: DiskTrouble, on: bool);
+
+    /// Whether these chunks of a content are here. A store that can't tell says yes.
+    fn holds(&self, content: ContentId, chunks: &ChunkSet) -> bool;
 
     /// What is wrong with what it shows, compared with the truth that only the world knows.
     fn audit(&mut self) -> Vec<Defect>;

@@ -488,6 +488,10 @@ impl NodeStore for ModelStore {
         };
     }
 
+    fn holds(&self, content: ContentId, chunks: &ChunkSet) -> bool {
+        self.contents.get(&content).is_some_and(|kept| chunks.difference(&kept.have).is_empty())
+    }
+
     fn audit(&mut self) -> Vec<Defect> {
         let wrong = self.contents.values().filter(|kept| !kept.wrong.is_empty());
         wrong.map(|kept| Defect::WrongBytesVisible(format!("{} holds wrong chunks", kept.path))).collect()

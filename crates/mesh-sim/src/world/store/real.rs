@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use mesh_proto::ContentId;
 use mesh_proto::payload::{PayloadSink, PayloadSource, SinkError, SinkProgress, SourceError, SpanAddress};
+use mesh_proto::planted::Planted;
 use mesh_proto::port::store::{StoreCommand, StoreInput, StoredContent};
+use mesh_proto::{ChunkSet, ContentId};
 use mesh_store::disk::{Access, Disk, FaultyDisk};
 use mesh_store::{Engine, StoreConfig};
 
@@ -30,9 +31,17 @@ pub struct RealStore {
     /// Files whose bytes the world knows, by whole hash: what a finished file must be.
     finished: BTreeMap<ContentId, StoredContent>,
     troubles: BTreeSet<DiskTrouble>,
+    planted: Planted,
 }
 
 impl RealStore {
+    /// A store with a defect, for a test that must find it.
+    #[cfg(feature = "planted")]
+    #[must_use]
+    pub fn with_defect(defect: Option<mesh_proto::planted::Defect>) -> Self {
+        Self { planted: Planted::new(defect), ..Self::default() }
+    }
+
     /// The disk, to look at and to flip bits on.
     #[must_use]
     pub fn disk(&self) -> &FaultyDisk {
@@ -69,7 +78,8 @@ impl NodeStore for RealStore {
         // Where shared and received files lie, as a home folder does.
         self.disk.inside().create_folders(Path::new("/home")).map_err(|error| error.to_string())?;
         self.disk.inside().sync_folder(Path::new("/")).map_err(|error| error.to_string())?;
-        let engine = Engine::open(StoreConfig::on(disk, PathBuf::from("/data/store")), inputs);
+        let config = StoreConfig { planted: self.planted, ..StoreConfig::on(disk, PathBuf::from("/data/store")) };
+        let engine = Engine::open(config, inputs);
         self.engine = Some(engine.map_err(|error| format!("{error}: {:?}", std::error::Error::source(&error)))?);
         Ok(self.take_told())
     }
@@ -105,6 +115,10 @@ impl NodeStore for RealStore {
 
     fn carry_out(&mut self, command: StoreCommand) -> Vec<StoreInput> {
         let Some(engine) = &self.engine else { return Vec::new() };
+        let removed = match &command {
+            StoreCommand::Remove { content, .. } => Some(*content),
+            _ => None,
+        };
         engine.begin(&command);
         engine.carry_out(command);
         let told = self.take_told();
@@ -114,6 +128,9 @@ impl NodeStore for RealStore {
             }
             if let StoreInput::Receiving { result: Ok(received), .. } = input {
                 self.finished.remove(&received.stored.content);
+            }
+            if let (StoreInput::Done { .. }, Some(content)) = (input, removed) {
+                self.finished.remove(&content);
             }
         }
         told
@@ -202,12 +219,17 @@ impl NodeStore for RealStore {
         }
     }
 
+    fn holds(&self, _: ContentId, _: &ChunkSet) -> bool {
+        true
+    }
+
     fn audit(&mut self) -> Vec<Defect> {
-        let wrong = |stored: &&StoredContent| match self.hash_of(&stored.path) {
-            Ok(hash) => hash != stored.whole_hash,
-            Err(_) => false,
+        let defect = |stored: &StoredContent| match self.hash_of(&stored.path) {
+            Ok(hash) if hash == stored.whole_hash => None,
+            Ok(_) => Some(Defect::WrongBytesVisible(format!("{} is not what it should be", stored.path))),
+            Err(_) if !self.troubles.is_empty() => None,
+            Err(why) => Some(Defect::KeptLost(format!("{}: {why}", stored.path))),
         };
-        let defects = self.finished.values().filter(wrong);
-        defects.map(|stored| Defect::WrongBytesVisible(format!("{} is not what it should be", stored.path))).collect()
+        self.finished.values().filter_map(defect).collect()
     }
 }
