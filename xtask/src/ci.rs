@@ -23,5 +23,6 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         true => step::run(step::cargo(&["deny", "check", "bans", "licenses", "sources"]))?,
         false => eprintln!("SKIPPED: dependency policy; cargo-deny is not installed (cargo install cargo-deny)"),
     }
+    test::run_planted(!options.unlocked)?;
     test::run(&test::Options { locked: !options.unlocked, words: Vec::new() })
 }

@@ -43,6 +43,8 @@ enum Command {
     Demo(demo::Options),
     /// Runs scenarios in the simulator: whole networks in virtual time.
     Sim(sim::Options),
+    /// Shows that the simulator finds defects that are planted on purpose: a table of all of them.
+    SimPlanted(sim::Options),
 }
 
 fn main() -> ExitCode {
@@ -65,5 +67,6 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Bench(options) => bench::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Sim(options) => sim::run(&options),
+        Command::SimPlanted(options) => sim::run_planted(&options),
     }
 }

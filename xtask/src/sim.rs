@@ -17,3 +17,11 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     command.args(&options.arguments);
     step::run(command)
 }
+
+/// `cargo xtask sim-planted`: hunts for each planted defect, with nodes that no product has.
+pub fn run_planted(options: &Options) -> anyhow::Result<()> {
+    let program = ["run", "--quiet", "--release", "-p", "mesh-sim", "--features", "planted", "--bin", "mesh-sim", "--"];
+    let mut command = step::cargo(&program);
+    command.args(["hunt", "--plant", "all", "-o", "target/sim/planted"]).args(&options.arguments);
+    step::run(command)
+}

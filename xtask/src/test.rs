@@ -21,6 +21,14 @@ pub struct Options {
     pub words: Vec<String>,
 }
 
+/// Shows that the simulator finds three defects that are planted on purpose.
+pub fn run_planted(locked: bool) -> anyhow::Result<()> {
+    let locked: &[&str] = if locked { &["--locked"] } else { &[] };
+    let runner: &[&str] = if step::has_cargo_command("nextest") { &["nextest", "run"] } else { &["test"] };
+    let which = ["-p", "mesh-sim", "--features", "planted", "--test", "planted"];
+    step::run(step::cargo(&[runner, &which, locked].concat()))
+}
+
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let lacking = lacking_for_network_tests();
     say_skipped(lacking.as_deref());
