@@ -121,6 +121,8 @@ impl Engine {
         let lock = lock.ok_or_else(|| OpenError::Locked { folder: folder.clone() })?;
         let mut repairs = Vec::new();
         let (log, state) = Log::open(&disk, &folder, &mut repairs).map_err(failed)?;
+        // An earlier start may have made all this and failed to sync it.
+        disk::sync_names(&*disk, &folder).map_err(failed)?;
         let index = open_index(index.as_deref(), &mut repairs);
         let manifests = Manifests::open(&disk, &index, &folder).map_err(failed)?;
         let stored = state.contents.values().map(|record| record.stored.clone()).collect();

@@ -150,3 +150,20 @@ fn all_files(disk: &dyn Disk, folder: &std::path::Path) -> Vec<std::path::PathBu
     }
     files
 }
+
+#[test]
+fn a_store_whose_first_start_could_not_sync_is_found_after_a_power_cut() {
+    for seed in 0..32 {
+        let disk = FaultyDisk::default();
+        let world = World::on(&disk);
+        disk.set_sync_fails(true);
+        assert!(world.try_open("a").is_err(), "nothing is promised by a store that can't sync");
+        disk.set_sync_fails(false);
+        let store = world.open("a");
+        store.put(b"key", b"value").expect("writes");
+        drop(store);
+        disk.power_cut(seed);
+        let (rows, ..) = world.open("a").opened();
+        assert_eq!(rows.len(), 1, "seed {seed}: what was answered is kept");
+    }
+}

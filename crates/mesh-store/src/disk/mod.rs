@@ -231,6 +231,23 @@ pub fn create_folders_durably(disk: &dyn Disk, folder: &Path) -> io::Result<()> 
         .try_for_each(|above| disk.sync_folder(above))
 }
 
+/// Makes durable what is in a folder by name, its own name, and those above it as far as that is ours to do.
+///
+/// # Errors
+/// If the disk fails.
+pub fn sync_names(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
+    let not_ours = |error: &io::Error| {
+        use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+        matches!(error.kind(), InvalidInput | PermissionDenied | ReadOnlyFilesystem | Unsupported)
+    };
+    disk.sync_folder(folder)?;
+    let above = folder.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty());
+    above
+        .map(|above| disk.sync_folder(above))
+        .find(|synced| synced.as_ref().is_err_and(|error| !not_ours(error)))
+        .unwrap_or(Ok(()))
+}
+
 /// Whether an error says that the disk is full.
 #[must_use]
 pub fn is_no_space(error: &io::Error) -> bool {
