@@ -122,3 +122,13 @@ fn a_real_network_is_read_from_beside_its_scenario() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("network.json"));
 }
+
+#[test]
+fn a_hunt_of_no_time_is_refused() {
+    for minutes in ["0", "-1", "nan", "1e300", "soon"] {
+        let argument = format!("--minutes={minutes}");
+        let output = Command::new(env!("CARGO_BIN_EXE_mesh-sim")).args(["hunt", &argument]).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(2), "{minutes}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("above 0"), "{minutes}");
+    }
+}

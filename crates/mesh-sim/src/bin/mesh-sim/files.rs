@@ -40,9 +40,9 @@ pub fn scenario(name: &str, set: &[String], seeds: Option<&Seeds>) -> anyhow::Re
     };
     let mut scenario = read(&path)?;
     for assignment in set {
-        let (place, value) = assignment
-            .split_once('=')
-            .with_context(|| format!("`{assignment}` is not KEY=VALUE, such as nodes=50 or catalogue.contents=3"))?;
+        let (place, value) = assignment.split_once('=').with_context(|| {
+            format!("`{assignment}` is not KEY=VALUE, such as topology.nodes=50 or catalogue.contents=3")
+        })?;
         scenario = scenario.set(place.trim(), value.trim())?;
     }
     if let Some(seeds) = seeds {

@@ -17,8 +17,8 @@ use crate::{files, running};
 /// Where to look, and for how long.
 #[derive(clap::Args)]
 pub struct HuntOptions {
-    /// How long to hunt.
-    #[arg(long, default_value_t = 5.0)]
+    /// How long to hunt: more than nothing, at most a week (10080).
+    #[arg(long, default_value_t = 5.0, value_parser = minutes)]
     pub minutes: f64,
     /// The first seed.
     #[arg(long, default_value_t = 1)]
@@ -111,6 +111,14 @@ impl<'a> Hunt<'a> {
         }
         Ok(())
     }
+}
+
+/// The longest hunt.
+const MINUTES_MAX: f64 = 10_080.0;
+
+fn minutes(text: &str) -> Result<f64, String> {
+    let asked = text.parse::<f64>().ok().filter(|minutes| *minutes > 0.0 && *minutes <= MINUTES_MAX);
+    asked.ok_or_else(|| format!("`{text}` is not a number of minutes above 0 and at most {MINUTES_MAX}"))
 }
 
 pub fn hunt(options: &HuntOptions) -> anyhow::Result<Outcome> {

@@ -15,14 +15,8 @@ use crate::{files, report};
 /// What to run.
 #[derive(clap::Args)]
 pub struct RunOptions {
-    /// A scenario's name, or a file.
-    scenario: String,
-    /// The seeds, such as 1..50; by default the scenario's own.
-    #[arg(long)]
-    seeds: Option<Seeds>,
-    /// Sets a value of the scenario, such as nodes=50 or activities.0.exponent=0.9; may be given several times.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    #[command(flatten)]
+    chosen: Chosen,
     #[command(flatten)]
     output: Output,
 }
@@ -30,19 +24,32 @@ pub struct RunOptions {
 /// What to run over which values.
 #[derive(clap::Args)]
 pub struct SweepOptions {
-    /// A scenario's name, or a file.
-    scenario: String,
-    /// Values to run with, such as nodes=50,100,200; several of these make a grid.
+    #[command(flatten)]
+    chosen: Chosen,
+    /// Values to run with, such as topology.nodes=50,100,200; several of these make a grid.
     #[arg(long = "over", value_name = "KEY=A,B,C", required = true)]
     over: Vec<String>,
-    /// The seeds; by default the scenario's own.
-    #[arg(long)]
-    seeds: Option<Seeds>,
-    /// Sets a value for all.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
     #[command(flatten)]
     output: Output,
+}
+
+/// A scenario, its seeds, and what is set in it.
+#[derive(clap::Args)]
+struct Chosen {
+    /// A scenario's name, or a file.
+    scenario: String,
+    /// The seeds, such as 1..50; by default the scenario's own.
+    #[arg(long)]
+    seeds: Option<Seeds>,
+    /// Sets a value of the scenario, such as topology.nodes=50 or activities.0.exponent=0.9; may be given several times.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl Chosen {
+    fn read(&self) -> anyhow::Result<(PathBuf, Scenario)> {
+        files::scenario(&self.scenario, &self.set, self.seeds.as_ref())
+    }
 }
 
 /// Where results go.
@@ -60,16 +67,17 @@ pub struct Output {
 }
 
 pub fn run(options: &RunOptions) -> anyhow::Result<Outcome> {
-    let (path, scenario) = files::scenario(&options.scenario, &options.set, options.seeds.as_ref())?;
+    let (path, scenario) = options.chosen.read()?;
     let variants = [Variation::none(scenario.clone())];
     batch_and_show(&path, &scenario, &variants, &options.output)
 }
 
 pub fn sweep(options: &SweepOptions) -> anyhow::Result<Outcome> {
-    let (path, scenario) = files::scenario(&options.scenario, &options.set, options.seeds.as_ref())?;
+    let (path, scenario) = options.chosen.read()?;
     let axis = |text: &String| {
-        let (place, values) =
-            text.split_once('=').with_context(|| format!("`{text}` is not KEY=A,B,C, such as nodes=50,100"))?;
+        let (place, values) = text
+            .split_once('=')
+            .with_context(|| format!("`{text}` is not KEY=A,B,C, such as topology.nodes=50,100"))?;
         let values = values.split(',').map(|value| value.trim().to_owned()).collect();
         anyhow::Ok((place.trim().to_owned(), values))
     };
