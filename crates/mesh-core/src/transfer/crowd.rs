@@ -35,8 +35,8 @@ impl Transfers {
         }
     }
 
-    /// Asks a crowd for as much as should be in flight from all of them together, of who is asked for least first. Those
-    /// that should be spared give what only they have besides.
+    /// Asks a crowd for as much as should be in flight from all of them together, always who would give it first: so who
+    /// is asked by many is asked for less. Those that should be spared give what only they have besides.
     pub(super) fn ask_crowd(&mut self, ctx: &mut Context, content: ContentId, able: Vec<NodeId>) {
         let Some(transfer) = self.transfers.get(&content) else { return };
         let is_spared = |node: &NodeId| transfer.sources.get(node).is_some_and(|source| source.is_spared(ctx.now));
@@ -55,10 +55,10 @@ impl Transfers {
             if transfer.crowd_budget(ctx.now) == 0 {
                 return;
             }
-            let busy = |(_, node): &(usize, &NodeId)| {
-                transfer.sources.get(*node).map(|source| (source.fetches.len(), source.wait_ms, **node))
+            let wait = |(_, node): &(usize, &NodeId)| {
+                transfer.sources.get(*node).map(|source| (source.expected_ms(ctx.now), **node))
             };
-            let Some((place, node)) = traders.iter().enumerate().min_by_key(busy).map(|(place, node)| (place, *node))
+            let Some((place, node)) = traders.iter().enumerate().min_by_key(wait).map(|(place, node)| (place, *node))
             else {
                 return;
             };

@@ -23,6 +23,9 @@ const DRAWN_MIN: usize = 16;
 const DRAWN_AGAIN: Duration = Duration::from_secs(4);
 /// … up to so many.
 const DRAWN_MAX: usize = 40;
+/// Of those known one in so many is drawn at once: when a crowd begins all at once few are known, and would be drawn by
+/// all the others that began as early.
+const DRAWN_PART: usize = 4;
 /// Sources beyond those that asked us first.
 const CALLERS_MAX: usize = 16;
 /// Nodes remembered that fetch or hold the same.
@@ -50,6 +53,8 @@ pub struct Fellows {
     callers: BTreeSet<NodeId>,
     /// Drawn, and not connected yet: since when.
     courted: BTreeMap<NodeId, Timestamp>,
+    /// When some were drawn last.
+    drew: Option<Timestamp>,
     sought: Option<Timestamp>,
     /// How many peers were connected then.
     connected: usize,
@@ -81,6 +86,18 @@ impl Fellows {
         }
         (self.sought, self.connected, self.again) = (Some(now), connected, false);
         true
+    }
+
+    /// How many of so many that are known may be drawn now. Notes that it is done.
+    fn may_draw(&mut self, now: Timestamp, known: usize) -> usize {
+        self.again |= known > 0;
+        match self.drew.is_some_and(|drew| now.since(drew) < SEEK_EVERY) || known == 0 {
+            true => 0,
+            false => {
+                self.drew = Some(now);
+                known.div_ceil(DRAWN_PART)
+            }
+        }
     }
 }
 
@@ -194,7 +211,8 @@ impl Transfer {
             *node != ctx.node && !named.contains(node) && !is_asked(node) && !fellows.courted.contains_key(node)
         };
         let mut pool: Vec<NodeId> = pool.into_iter().filter(is_new).collect();
-        for node in draw(&mut pool, missing, |bound| ctx.random_below(bound)) {
+        let count = fellows.may_draw(ctx.now, pool.len()).min(missing);
+        for node in draw(&mut pool, count, |bound| ctx.random_below(bound)) {
             fellows.courted.insert(node, ctx.now);
         }
     }
@@ -256,6 +274,19 @@ mod tests {
             assert_eq!(fellows.add(node), (number as usize) < KNOWN_MAX);
         }
         assert_eq!(fellows.known.len(), KNOWN_MAX);
+    }
+
+    #[test]
+    fn who_is_known_first_is_not_drawn_by_all() {
+        let mut fellows = Fellows::default();
+        let at = |ms: u64| Timestamp(1_000_000_000 + ms * 1_000_000);
+        assert!(fellows.is_due(at(0), 0));
+        assert_eq!(fellows.may_draw(at(0), 0), 0);
+        assert_eq!(fellows.deadline(), None, "nobody is known");
+        assert_eq!(fellows.may_draw(at(1), 5), 2);
+        assert_eq!(fellows.deadline(), Some(at(100)));
+        assert_eq!(fellows.may_draw(at(2), 9), 0, "more may be known soon");
+        assert_eq!(fellows.may_draw(at(101), 60), 15);
     }
 
     #[test]

@@ -130,7 +130,8 @@ impl Transfers {
         let (class, priority) = (transfer.order.class, transfer.order.priority);
         let Some(source) = transfer.sources.get_mut(&node) else { return };
         source.next_chunk = Some(chunks.end());
-        let stall_ms_max = source.stall_ms();
+        source.asked_span_at = ctx.now;
+        let (stall_ms_max, behind) = (source.stall_ms(), source.fetches.len());
         source.fetches.insert(
             command,
             Fetch {
@@ -139,6 +140,7 @@ impl Transfers {
                 payload_bytes,
                 received_bytes: 0,
                 asked: ctx.now,
+                behind,
                 cancelled: false,
                 spares,
                 stale: false,
@@ -178,7 +180,7 @@ impl Transfers {
         let source = transfer.sources.get_mut(&node)?;
         let fetch = source.fetches.remove(&command)?;
         if ended.outcome == FetchOutcome::Complete {
-            source.on_complete(ctx.now, fetch.asked);
+            source.on_complete(ctx.now, &fetch);
         }
         ctx.count_many(EventKind::ChunkVerified, u64::from(ended.chunks_verified.min(fetch.chunks.count)));
         let chunks = transfer.settle(node, &fetch, ended);

@@ -23,7 +23,9 @@ const FIRST_SPAN_BYTES: u64 = 128 * 1024;
 const FIRST_AHEAD_BYTES: u64 = 1024 * 1024;
 /// The same in a crowd: what is asked of one can't be asked of another, and all begin at once.
 const FIRST_AHEAD_IN_CROWD_BYTES: u64 = 128 * 1024;
-const AHEAD_IN_CROWD_MS: u64 = 50;
+const AHEAD_IN_CROWD_MS: u64 = 200;
+/// How long a span takes to come while nothing came from there yet.
+const TURN_MS_ASSUMED: u64 = 100;
 const AHEAD_BYTES_MAX: u64 = 96 * 1024 * 1024;
 /// Spans asked of one source at once: less than the source accepts per connection.
 const FETCHES_MAX: usize = 48;
@@ -53,6 +55,8 @@ pub struct Fetch {
     pub received_bytes: u64,
     /// When it was asked for.
     pub asked: Timestamp,
+    /// Spans that were asked of the same source then and had not come: they come first.
+    pub behind: usize,
     /// Whether it was taken back: a faster source can have it, or nothing can be written now.
     pub cancelled: bool,
     /// Whether it was asked of a source that gives to others what they ask for, as something that only it has.
@@ -141,7 +145,12 @@ pub struct Source {
     /// Where its last span ended: going on there keeps reads and writes in sequence.
     pub next_chunk: Option<u32>,
     failures: u32,
-    pub(super) wait_ms: u64,
+    /// How long spans took to come from it lately; 0 = not known.
+    wait_ms: u64,
+    /// The same for each span of ours that waited there.
+    turn_ms: u64,
+    /// When it was last asked for a span.
+    pub(super) asked_span_at: Timestamp,
     goodput: Goodput,
 }
 
@@ -225,10 +234,23 @@ impl Source {
         Duration::from_millis((2 * self.wait_ms).clamp(PATIENCE_MS_MIN, PATIENCE_MS_MAX))
     }
 
+    /// When a span asked of it now would come. What is known of a source that is not asked grows old: it counts for half
+    /// as much each second, so that one which was slow is tried again.
+    #[must_use]
+    pub fn expected_ms(&self, now: Timestamp) -> u64 {
+        let turn_ms = match self.turn_ms {
+            0 => TURN_MS_ASSUMED,
+            turn_ms => turn_ms >> now.since(self.asked_span_at).as_secs().min(63),
+        };
+        turn_ms.max(1).saturating_mul(self.fetches.len() as u64 + 1)
+    }
+
     /// A span it was asked for came.
-    pub fn on_complete(&mut self, now: Timestamp, asked: Timestamp) {
-        let wait_ms = u64::try_from(now.since(asked).as_millis()).unwrap_or(u64::MAX).min(PATIENCE_MS_MAX);
-        self.wait_ms = if self.wait_ms == 0 { wait_ms } else { (self.wait_ms * 3 + wait_ms) / 4 };
+    pub fn on_complete(&mut self, now: Timestamp, fetch: &Fetch) {
+        let wait_ms = u64::try_from(now.since(fetch.asked).as_millis()).unwrap_or(u64::MAX).clamp(1, PATIENCE_MS_MAX);
+        let turn_ms = wait_ms.div_ceil(fetch.behind as u64 + 1);
+        let follow = |known: u64, new: u64| if known == 0 { new } else { (known * 3 + new) / 4 };
+        (self.wait_ms, self.turn_ms) = (follow(self.wait_ms, wait_ms), follow(self.turn_ms, turn_ms));
     }
 
     /// Bytes asked for and not received.
@@ -338,6 +360,34 @@ impl Source {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn fetch(asked: Timestamp, behind: usize) -> Fetch {
+        Fetch {
+            chunks: ChunkRange { start: 0, count: 1 },
+            skip_bytes: 0,
+            payload_bytes: 65_536,
+            received_bytes: 0,
+            asked,
+            behind,
+            cancelled: false,
+            spares: false,
+            stale: false,
+        }
+    }
+
+    #[test]
+    fn a_span_is_expected_the_later_the_more_of_ours_wait() {
+        let (mut source, now) = (Source::default(), Timestamp(1_000_000_000));
+        assert_eq!(source.expected_ms(now), TURN_MS_ASSUMED);
+        source.asked_span_at = now;
+        source.on_complete(now.after(Duration::from_millis(300)), &fetch(now, 2));
+        assert_eq!(source.expected_ms(now), 100, "two others came before it");
+        source.on_complete(now.after(Duration::from_millis(500)), &fetch(now, 0));
+        assert_eq!(source.expected_ms(now), 200);
+        source.fetches.insert(CommandId(1), fetch(now, 0));
+        assert_eq!(source.expected_ms(now), 400);
+        assert_eq!(source.expected_ms(now.after(Duration::from_secs(2))), 100, "it is not known any more");
+    }
 
     #[test]
     fn what_fails_together_is_one_failure() {
