@@ -1,5 +1,5 @@
 //! The simulator with the product's nodes: what an idle node takes in memory, how long an hour of a neighbourhood takes,
-//! and how fast a topology is shown as data. Beside them, the time that the same hour takes in the real world: one hour.
+//! and how fast the network is shown as data. Beside them, the time that the same hour takes in the real world: one hour.
 //!
 //! Each run is a process of its own, so that what it takes at most can be told.
 
@@ -15,7 +15,7 @@ use mesh_sim::experiment;
 use mesh_sim::flow::Congestion;
 use mesh_sim::scenario::Scenario;
 use mesh_sim::sim::Sim;
-use mesh_sim::topology::{TopologyPlan, export};
+use mesh_sim::topology::TopologyPlan;
 use mesh_sim::world::node::NodeOptions;
 use mesh_sim::world::wires::Wires;
 use serde_json::{Value, json};
@@ -116,13 +116,8 @@ fn hour(nodes: u32, seed: u64) -> Value {
     json!({"seconds": seconds, "peak_mib": peak as f64 / MIB, "moved_gb": moved / 1e9})
 }
 
+/// What so many idle nodes add to what is resident, and how long the network they are takes to become NetJSON.
 fn idle(nodes: u32, seed: u64) -> Value {
-    let kib = idle_bytes(nodes, seed) / f64::from(nodes) / 1024.0;
-    json!({"idle_kib": kib, "view_ms": view(nodes, seed).as_secs_f64() * 1e3})
-}
-
-/// What so many idle nodes add to what is resident.
-fn idle_bytes(nodes: u32, seed: u64) -> f64 {
     let topology = plan(&format!("kind = \"segment\"\nnodes = {nodes}")).make(seed).expect("a segment can be made");
     let before = setting::resident_bytes();
     let mut sim = Sim::new(seed, Wires::new(topology, seed, Congestion::Bbr));
@@ -132,19 +127,12 @@ fn idle_bytes(nodes: u32, seed: u64) -> f64 {
         sim.run_for(Duration::from_millis(20_000 / u64::from(nodes)));
     }
     sim.run_for(IDLE_AFTER);
-    setting::resident_bytes().saturating_sub(before) as f64
-}
-
-/// How long a wireless neighbourhood takes to become NetJSON.
-fn view(nodes: u32, seed: u64) -> Duration {
-    let side_m = (f64::from(nodes) * 12_000.0).sqrt();
-    let text = format!("kind = \"geometric\"\nnodes = {nodes}\nside_m = {side_m:.0}\nrange_m = 250");
-    let topology = plan(&text).make(seed).expect("a neighbourhood can be made");
+    let bytes = setting::resident_bytes().saturating_sub(before) as f64;
     let began = Instant::now();
-    let text = export::netjson(&topology).to_string();
+    let text = sim.graph().netjson();
     let took = began.elapsed();
     assert!(text.len() > nodes as usize, "it names all nodes");
-    took
+    json!({"idle_kib": bytes / f64::from(nodes) / 1024.0, "view_ms": took.as_secs_f64() * 1e3})
 }
 
 fn plan(text: &str) -> TopologyPlan {

@@ -1,7 +1,7 @@
-//! What is written, read by the tools it is meant for: Vega-Lite by its schema, the trace by pyarrow or polars.
+//! What is written, read by the tools it is meant for: Vega-Lite by its schema, the trace by pyarrow or polars, snapshots by NetworkX.
 //!
 //! Python is `$MESH_PYTHON`, or else `/usr/bin/python3`. What it lacks is skipped with a word; but a Python that was
-//! named must have altair and jsonschema, and pyarrow or polars.
+//! named must have altair and jsonschema, networkx, and pyarrow or polars.
 
 use std::path::Path;
 use std::process::Command;
@@ -39,6 +39,20 @@ try:
 except ImportError:
     import polars
     print(shown(polars.read_parquet(sys.argv[1]).to_dicts()))
+"#;
+
+const READ_SNAPSHOTS: &str = r#"
+import json, pathlib, sys
+import networkx
+for file in sorted(pathlib.Path(sys.argv[1]).glob("*.graphml")):
+    graph = networkx.read_graphml(file, force_multigraph=True)
+    net = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+    assert net["type"] == "NetworkGraph", net["type"]
+    assert {node["id"]: node["properties"] for node in net["nodes"]} == dict(graph.nodes(data=True))
+    assert len(net["links"]) == graph.number_of_edges()
+    kinds = [figures["kind"] for _, _, figures in graph.edges(data=True)]
+    running = sum(figures.get("running", False) for _, figures in graph.nodes(data=True))
+    print(graph.graph["time_s"], running, kinds.count("link"), kinds.count("connection"))
 "#;
 
 /// The output of a script, or none if Python lacks a module and was not asked for by name.
@@ -139,4 +153,23 @@ fn a_trace_is_read_as_it_was_written() {
     let empty = "0|world|None|None|have é|None|None|9223372036854775808\n";
     let full = "18446744073709551615|input|4294967295|0|have é|c|18446744073709551614|9223372036854775808\n";
     assert_eq!(said, format!("{empty}{full}{empty}"));
+}
+
+#[test]
+fn snapshots_are_read_as_graphs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = Command::new(env!("CARGO_BIN_EXE_mesh-sim"))
+        .args(["snapshots", "flash-crowd", "--set", "topology.nodes=4", "--set", "catalogue.size_bytes=100_000"])
+        .args(["--every-s=30", "-o"])
+        .arg(folder.path())
+        .output()
+        .expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.starts_with("4 snapshots of seed 1 in "), "{said}");
+    let Some(said) = python("import networkx", READ_SNAPSHOTS, folder.path()) else { return };
+    let rows: Vec<&str> = said.lines().collect();
+    assert_eq!(rows.len(), 4, "{said}");
+    assert!(rows[0].ends_with(" 0 4 0"), "nobody runs at the start: {said}");
+    assert!(rows[1].starts_with("30.0 4 ") && !rows[1].ends_with(" 0"), "{said}");
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use mesh_proto::port::UserRequestId;
 use mesh_proto::port::user::{UserCommand, UserReply};
@@ -18,10 +19,8 @@ use crate::kernel::Member;
 use crate::scenario::Built;
 use crate::sim::{Sim, get_command};
 use crate::workload::{Demand, Demands, Want};
-use crate::world::NodeWorld;
 use crate::world::node::Power;
 use crate::world::store::Ending;
-use crate::world::tap::Tapped;
 
 /// The watcher is asked after so many events.
 const EVENTS_BETWEEN: u32 = 10_000;
@@ -72,6 +71,7 @@ pub(super) struct Play {
     /// Who wants what that nobody has a ticket for yet.
     waiting: Vec<(Member, u32)>,
     until: Timestamp,
+    pauses: Option<Duration>,
     ends_when_done: bool,
     last_demand_done: bool,
 }
@@ -94,23 +94,30 @@ impl Play {
             getting: Vec::new(),
             waiting: Vec::new(),
             until,
+            pauses: None,
             ends_when_done,
             last_demand_done: false,
         }
     }
 
-    /// Plays on until the end, or until `watch` breaks it off. It is told the time and the end now and then.
-    pub(super) fn run(&mut self, mut watch: impl FnMut(Timestamp, Timestamp) -> ControlFlow<()>) -> ControlFlow<()> {
+    /// Has the run pause so often, for who watches it.
+    pub(super) fn pause_every(&mut self, every: Duration) {
+        self.pauses = Some(every);
+    }
+
+    /// Plays on until the end, or until `watch` breaks it off. It is shown the world now and then and told the end.
+    pub(super) fn run(&mut self, mut watch: impl FnMut(&mut Sim, Timestamp) -> ControlFlow<()>) -> ControlFlow<()> {
         self.sim.kernel().parts().0.events = Some(Vec::new());
         while self.sim.now() < self.until {
             let next = self.next_time();
             while self.sim.kernel().step_many(next, EVENTS_BETWEEN) {
-                watch(self.sim.now(), self.until)?;
+                watch(&mut self.sim, self.until)?;
             }
             self.collect();
             self.do_what_is_due();
             let heals_later = self.heals_later();
             self.observer.look(&mut self.sim, &self.offered, heals_later);
+            watch(&mut self.sim, self.until)?;
             if self.ends_when_done && self.is_done() {
                 break;
             }
@@ -119,39 +126,18 @@ impl Play {
         ControlFlow::Continue(())
     }
 
-    /// Plays to the end and shows every event.
-    pub(super) fn tap(&mut self, show: &mut impl FnMut(&NodeWorld, Tapped) -> ControlFlow<()>) {
-        self.sim.kernel().parts().0.tap = Some(Vec::new());
-        self.sim.kernel().parts().0.events = Some(Vec::new());
-        while self.sim.now() < self.until {
-            let next = self.next_time();
-            while self.sim.kernel().step_many(next, EVENTS_BETWEEN) {
-                if self.show(show).is_break() {
-                    return;
-                }
-            }
-            self.collect();
-            self.do_what_is_due();
-            let heals_later = self.heals_later();
-            self.observer.look(&mut self.sim, &self.offered, heals_later);
-            if self.show(show).is_break() || (self.ends_when_done && self.is_done()) {
-                return;
-            }
-        }
-    }
-
-    fn show(&mut self, show: &mut impl FnMut(&NodeWorld, Tapped) -> ControlFlow<()>) -> ControlFlow<()> {
-        let events = self.sim.kernel().parts().0.tap.as_mut().map(std::mem::take).unwrap_or_default();
-        events.into_iter().try_for_each(|event| show(self.sim.world(), event))
-    }
-
     fn next_time(&mut self) -> Timestamp {
         let demand = self.demands.peek().map(|demand| demand.at);
         let fault = self.schedule.peek().map(|event| event.at);
         let start = self.starts.peek().map(|(at, _)| *at);
         let look = Some(self.observer.next_look(self.sim.now()));
-        let next = [demand, fault, start, look].into_iter().flatten().min();
+        let next = [demand, fault, start, look, self.next_pause()].into_iter().flatten().min();
         next.unwrap_or(self.until).clamp(self.sim.now(), self.until)
+    }
+
+    fn next_pause(&self) -> Option<Timestamp> {
+        let every_ns = u64::try_from(self.pauses?.as_nanos()).unwrap_or(u64::MAX).max(1);
+        Some(Timestamp((self.sim.now().0 / every_ns + 1).saturating_mul(every_ns)))
     }
 
     /// Whether a fault that is under way or to come will end, or begin.

@@ -12,6 +12,7 @@ use super::play::Play;
 use crate::capture::Capture;
 use crate::result::{MeasureError, Measured};
 use crate::scenario::{BuildError, Scenario};
+use crate::sim::Sim;
 use crate::workload::Trace;
 use crate::world::tap::Tapped;
 use crate::world::{NodeWorld, Violation};
@@ -55,7 +56,7 @@ pub fn run(
     seed: u64,
     traces: &BTreeMap<String, Trace>,
     captures: bool,
-    watch: impl FnMut(Timestamp, Timestamp) -> ControlFlow<()>,
+    mut watch: impl FnMut(Timestamp, Timestamp) -> ControlFlow<()>,
 ) -> Result<Run, RunError> {
     let built = scenario.build(seed, traces)?;
     let settled = Timestamp((scenario.settled_s * 1e9) as u64);
@@ -64,7 +65,7 @@ pub fn run(
     if captures {
         play.sim.kernel().capture();
     }
-    if play.run(watch).is_break() {
+    if play.run(|sim, until| watch(sim.now(), until)).is_break() {
         return Err(RunError::BrokenOff);
     }
     let measured = measures::measure(&play, seed)?;
@@ -85,9 +86,40 @@ pub fn tapped(
     traces: &BTreeMap<String, Trace>,
     mut show: impl FnMut(&NodeWorld, Tapped) -> ControlFlow<()>,
 ) -> Result<(), RunError> {
-    let built = scenario.build(seed, traces)?;
-    let observer = Observer::new(Duration::from_secs_f64(scenario.duration_s), Timestamp::ZERO);
-    let mut play = Play::new(built, observer);
-    play.tap(&mut show);
+    let mut play = unmeasured(scenario, seed, traces)?;
+    play.sim.kernel().parts().0.tap = Some(Vec::new());
+    let _ = play.run(|sim, _| {
+        let events = sim.kernel().parts().0.tap.as_mut().map(std::mem::take).unwrap_or_default();
+        events.into_iter().try_for_each(|event| show(sim.world(), event))
+    });
     Ok(())
+}
+
+/// Runs a scenario with a seed and shows the world at its start and each time so long has passed.
+///
+/// # Errors
+/// [`RunError`].
+pub fn snapshots(
+    scenario: &Scenario,
+    seed: u64,
+    traces: &BTreeMap<String, Trace>,
+    every: Duration,
+    mut show: impl FnMut(&Sim) -> ControlFlow<()>,
+) -> Result<(), RunError> {
+    let mut play = unmeasured(scenario, seed, traces)?;
+    play.pause_every(every);
+    let mut due = Timestamp::ZERO;
+    let _ = play.run(|sim, _| {
+        if sim.now() < due {
+            return ControlFlow::Continue(());
+        }
+        due = due.after(every);
+        show(sim)
+    });
+    Ok(())
+}
+
+fn unmeasured(scenario: &Scenario, seed: u64, traces: &BTreeMap<String, Trace>) -> Result<Play, RunError> {
+    let built = scenario.build(seed, traces)?;
+    Ok(Play::new(built, Observer::new(Duration::from_secs_f64(scenario.duration_s), Timestamp::ZERO)))
 }

@@ -62,7 +62,7 @@ pub fn write_all(results: &Results, folder: &Path) -> Result<Vec<PathBuf>, Write
     ];
     let mut files = Vec::new();
     for (name, text) in texts {
-        files.push(write_file(folder, name, &text)?);
+        files.push(write_text(folder, name, &text)?);
     }
     for (name, plot) in pictures(results) {
         files.extend(write_plot(&plot, &folder.join("plots"), &name)?);
@@ -77,8 +77,8 @@ pub fn write_all(results: &Results, folder: &Path) -> Result<Vec<PathBuf>, Write
 pub fn write_plot(plot: &Plot, folder: &Path, name: &str) -> Result<[PathBuf; 2], WriteError> {
     // A measure's name may be as long as a name can be, and the kind of plot stands before it.
     name.split_once('-').map_or(Ok(()), |(_, rest)| check_name(rest)).or_else(|_| check_name(name))?;
-    let specification = write_file(folder, &format!("{name}.vl.json"), &vega::vega(plot))?;
-    Ok([specification, write_file(folder, &format!("{name}.svg"), &svg::svg(plot))?])
+    let specification = write_text(folder, &format!("{name}.vl.json"), &vega::vega(plot))?;
+    Ok([specification, write_text(folder, &format!("{name}.svg"), &svg::svg(plot))?])
 }
 
 /// Writes the events of a run as `trace.parquet`; memory does not grow with their number.
@@ -95,7 +95,11 @@ pub fn write_trace<'a>(rows: impl IntoIterator<Item = TraceRow<'a>>, folder: &Pa
     })
 }
 
-fn write_file(folder: &Path, name: &str, text: &str) -> Result<PathBuf, WriteError> {
+/// Writes a text. Makes the folder; replaces a file of that name.
+///
+/// # Errors
+/// If it can't be written.
+pub fn write_text(folder: &Path, name: &str, text: &str) -> Result<PathBuf, WriteError> {
     write_with(folder, name, |path, mut file| {
         file.write_all(text.as_bytes()).map_err(|source| file_error(path, source))?;
         Ok(file)

@@ -38,7 +38,7 @@ mod vega;
 
 pub use comparison::{Comparison, compare};
 pub use expectation::{Bound, Expectation, ExpectationError, Percent, Statistic, Tolerance, Verdict, estimate};
-pub use folder::{WriteError, write_all, write_plot, write_trace};
+pub use folder::{WriteError, write_all, write_plot, write_text, write_trace};
 pub use measured::{
     Kind, MEASURES_MAX, MeasureError, Measured, NAME_BYTES_MAX, SAMPLE_VALUES_MAX, SERIES_POINTS_MAX, Sample, Scalar,
     Series, TEXT_BYTES_MAX, UNIT_BYTES_MAX, VALUE_MAX,

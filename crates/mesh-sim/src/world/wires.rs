@@ -73,6 +73,19 @@ impl Wire {
     }
 }
 
+/// One direction of a link as it is at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Whether it carries anything.
+    pub is_up: bool,
+    /// What it can carry, as faults left it.
+    pub rate_bytes_per_s: u64,
+    /// The time of a small frame over it, without queues.
+    pub delay_ns: u64,
+    /// Payload that it carried so far.
+    pub carried_bytes: u64,
+}
+
 /// A fault that degrades links.
 #[derive(Debug, Clone, Copy)]
 struct Degraded {
@@ -366,6 +379,18 @@ impl Wires {
     pub fn next_turn(&mut self, now: Timestamp, link: u32) -> Option<Timestamp> {
         let wires = [link * 2, link * 2 + 1];
         wires.into_iter().filter_map(|wire| self.wires[wire as usize].state.next_change(now)).min()
+    }
+
+    /// One direction of a link as it is now.
+    #[must_use]
+    pub fn seen(&self, now: Timestamp, directed: DirectedLink) -> Seen {
+        let wire = &self.wires[directed.0 as usize];
+        Seen {
+            is_up: self.routes.borrow().is_link_up(directed),
+            rate_bytes_per_s: wire.rate_bytes_per_s(),
+            delay_ns: wire.delay_ns(),
+            carried_bytes: self.flows.carried_bytes(now, wire.resource),
+        }
     }
 
     /// How many links there are.

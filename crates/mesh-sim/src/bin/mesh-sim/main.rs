@@ -15,6 +15,7 @@ mod planting;
 mod progress;
 mod report;
 mod running;
+mod snapshots;
 
 use std::process::ExitCode;
 
@@ -44,6 +45,8 @@ enum Command {
     Shrink(hunting::ShrinkOptions),
     /// Shows the events of a run: filtered by time, node, kind, message and content; or writes them as Parquet.
     Trace(looking::TraceOptions),
+    /// Writes how the network stands, again and again in a run: NetJSON and GraphML with every node, link and connection.
+    Snapshots(snapshots::Options),
     /// Runs scenarios and writes their figures into docs/simulation.md.
     Docs(docs::Options),
     /// Runs a run again, in another process if asked, and shows the first event that differs, if one does.
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Command::Shrink(options) => hunting::shrink(&options),
         Command::Docs(options) => docs::docs(&options),
         Command::Trace(options) => looking::trace(&options),
+        Command::Snapshots(options) => snapshots::snapshots(&options),
         Command::Replay(options) => looking::replay(&options),
     };
     match done {

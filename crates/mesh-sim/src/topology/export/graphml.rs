@@ -105,7 +105,7 @@ impl Document {
 
 /// Text as it may stand in XML, in quotes or outside. Line ends and tabs are kept by number; what no XML can hold is
 /// replaced.
-fn escape(text: &str) -> Cow<'_, str> {
+pub(super) fn escape(text: &str) -> Cow<'_, str> {
     let is_plain = |letter: char| letter >= ' ' && !"<>&\"'\u{fffe}\u{ffff}".contains(letter);
     if text.chars().all(is_plain) {
         return Cow::Borrowed(text);

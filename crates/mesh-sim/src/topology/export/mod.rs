@@ -4,13 +4,16 @@
 //! the first direction), and beside them `mesh_quality`, `mesh_back` and `mesh_channels`, from which
 //! [`read`](super::import::read) restores all there is.
 //!
-//! Invariant: what is written here and read again is the same topology.
+//! [`Graph`] is for what is seen of a network besides.
+//! Invariant: a topology that is written here and read again is the same topology.
 
 mod figures;
+mod graph;
 mod graphml;
 mod json;
 #[cfg(test)]
 mod tests;
 
+pub use graph::{Edge, Figures, Graph};
 pub use graphml::graphml;
 pub use json::{netjson, node_link};
