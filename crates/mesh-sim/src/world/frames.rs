@@ -61,7 +61,11 @@ impl NodeWorld {
     fn send(&mut self, stage: &mut NodeStage, member: Member, node: NodeId, message: Message) {
         let Some(peer) = self.member_of(node) else { return };
         let Some(end) = self.connection_to(member, peer) else { return };
-        let bytes = wire_bytes(message.encode_frame().len() as u64);
+        let frame = message.encode_frame();
+        if let Some(what) = self.longest.unreadable(&message, &frame) {
+            self.violated(stage.now(), member, "what is sent can be read", what);
+        }
+        let bytes = wire_bytes(frame.len() as u64);
         let tally = &mut self.node_mut(member).tally;
         tally.control_frames += 1;
         tally.control_bytes += bytes;

@@ -62,7 +62,7 @@ use serving::Serves;
 use signing::Signatures;
 use store::{Library, SharedLibrary, StoreKind};
 use tap::Tapped;
-use watch::Permits;
+use watch::{Longest, Permits};
 use wires::Wires;
 
 /// What the kernel of this world acts on.
@@ -90,6 +90,7 @@ pub struct NodeWorld {
     lookup: Lookup,
     faults: Faults,
     permits: Permits,
+    longest: Longest,
     /// Whether multicast gets through.
     pub multicast: bool,
     /// The civil time at the world's beginning, in milliseconds since 1970.
@@ -140,6 +141,7 @@ impl NodeWorld {
             lookup: Lookup::default(),
             faults: Faults::default(),
             permits: Permits::default(),
+            longest: Longest::default(),
             multicast: true,
             began_unix_ms: 1_700_000_000_000,
             flows_armed: None,

@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mesh_proto::message::{Holding, Message};
+use mesh_proto::limits::CONTROL_FRAME_BYTES_MAX;
+use mesh_proto::message::{Frame, Holding, Message};
 use mesh_proto::port::store::{Row, StoreCommand, Table};
 use mesh_proto::port::user::{ErrorKind, UserReply};
 use mesh_proto::port::{Event, NetCommand, Output, UserRequestId};
@@ -63,6 +64,31 @@ impl Permits {
         let rules = self.restricted.entry(content).or_default();
         if !rules.contains(&access) {
             rules.push(access);
+        }
+    }
+}
+
+/// How long the longest frame of each kind of message was. Of each kind only those are read that are longer than all
+/// before: it is length and number that break limits.
+#[derive(Debug, Default)]
+pub(super) struct Longest(BTreeMap<&'static str, usize>);
+
+impl Longest {
+    /// A frame is sent. Says why a peer could not read it, if so.
+    pub(super) fn unreadable(&mut self, message: &Message, frame: &[u8]) -> Option<String> {
+        let longest = self.0.entry(message.name()).or_default();
+        if frame.len() <= *longest {
+            return None;
+        }
+        *longest = frame.len();
+        let name = message.name();
+        if frame.len() > CONTROL_FRAME_BYTES_MAX {
+            return Some(format!("a {name} of {} bytes is too long to send", frame.len()));
+        }
+        match Message::decode_frame(frame) {
+            Ok(Frame::Known(read)) if read == *message => None,
+            Ok(_) => Some(format!("a {name} is read as something else")),
+            Err(error) => Some(format!("a {name} is refused: {error}")),
         }
     }
 }
@@ -239,5 +265,30 @@ impl NodeWorld {
             let what = format!("it woke {WAKES_PER_S_MAX} times within a second");
             self.violated(now, member, "no wake-up storm", what);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_proto::extensions::Extensions;
+    use mesh_proto::limits::OTHERS_PER_HAVE_MAX;
+    use mesh_proto::message::Have;
+
+    use super::*;
+
+    fn have(others: usize) -> Message {
+        let others = (0..others).map(|number| NodeId([number as u8; 32])).collect();
+        let (holding, access) = (Holding::None, Access::Public);
+        Message::Have(Have { content: ContentId([1; 32]), holding, access, others, extensions: Extensions::default() })
+    }
+
+    #[test]
+    fn a_message_that_a_peer_would_refuse_is_seen_when_it_is_sent() {
+        let mut longest = Longest::default();
+        let mut sent = |message: &Message| longest.unreadable(message, &message.encode_frame());
+        assert_eq!(sent(&have(OTHERS_PER_HAVE_MAX)), None);
+        assert_eq!(sent(&have(1)), None);
+        let said = sent(&have(OTHERS_PER_HAVE_MAX + 1)).expect("it names too many");
+        assert!(said.starts_with("a Have is refused"), "{said}");
     }
 }
