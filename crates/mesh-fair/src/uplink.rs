@@ -41,6 +41,8 @@ const PEER_HEADROOM_BELOW: Duration = Duration::from_millis(35);
 const FLOW_ROUND: Duration = Duration::from_millis(500);
 /// What one slice takes of its path.
 const SLICE_TIME: Duration = Duration::from_millis(20);
+/// A slice while no rate is known: at 2 kbit/s it takes 16 s, and whoever waits for it should not take that for silence.
+const FIRST_SLICE_BYTES: u64 = 4 * 1024;
 /// What the limit's bucket lets through at once.
 const LIMIT_BURST: Duration = Duration::from_millis(20);
 
@@ -402,7 +404,7 @@ fn new_peer(now: Timestamp) -> SendWindow {
 /// What drains in [`SLICE_TIME`], and at most a quarter of the window, so that several are under way.
 fn slice_bytes(window: &SendWindow) -> u64 {
     let by_window = window.window_bytes() / 4;
-    let by_rate = window.rate().map_or(by_window / 2, |rate| rate.bytes_in(SLICE_TIME));
+    let by_rate = window.rate().map_or(FIRST_SLICE_BYTES, |rate| rate.bytes_in(SLICE_TIME));
     by_rate.min(by_window).clamp(SLICE_BYTES_MIN as u64, SLICE_BYTES_MAX as u64)
 }
 

@@ -5,9 +5,9 @@ mod link_sim;
 use std::time::Duration;
 
 use link_sim::{PeerSpec, World, mbit};
-use mesh_fair::Discipline;
+use mesh_fair::{Discipline, Request, RequestKey, UplinkScheduler};
 use mesh_proto::bulk::TrafficClass;
-use mesh_proto::{ByteRate, Timestamp};
+use mesh_proto::{ByteRate, NodeId, Timestamp};
 
 /// Peer 0: one transfer. Peers 1 to 4: another member's nodes with fifty transfers each.
 fn crowd() -> Vec<PeerSpec> {
@@ -92,6 +92,28 @@ fn two_kbit_per_second_work() {
     println!("2 kbit/s: {}‰, queue {:?}", world.utilisation(), world.queue_max);
     assert!(world.utilisation() >= 900, "{}", world.utilisation());
     assert!(world.queue_max <= Duration::from_secs(5), "{:?}", world.queue_max);
+}
+
+/// What shapes a link may let a ping through at once, and the first slice at 2 kbit/s.
+#[test]
+fn whoever_waits_for_a_first_slice_soon_hears_of_it_on_any_link() {
+    let (now, node) = (Timestamp(1_000_000_000), NodeId([1; 32]));
+    let mut scheduler = UplinkScheduler::new(now, Discipline::DeficitRoundRobin);
+    let request = Request {
+        key: RequestKey(1),
+        member: None,
+        node,
+        flow: 1,
+        class: TrafficClass::Public,
+        priority: 0,
+        bytes: 1 << 20,
+    };
+    scheduler.enqueue(now, request).expect("there is room");
+    scheduler.set_rtt(now, node, Duration::from_micros(100));
+    let grants: Vec<u64> = std::iter::from_fn(|| scheduler.poll_grant(now)).map(|grant| grant.bytes).collect();
+    assert!(grants.iter().sum::<u64>() >= 128 << 10, "a fast link is filled all the same: {grants:?}");
+    let seconds = grants[0] / 250;
+    assert!(seconds <= 20, "{seconds} s until anything is heard at 2 kbit/s");
 }
 
 #[test]
