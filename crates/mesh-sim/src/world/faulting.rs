@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_proto::message::Message;
+use mesh_proto::port::net::LinkClass;
 use mesh_proto::{NodeId, Timestamp};
 
 use super::behaviour::Behaviour;
@@ -393,8 +394,8 @@ impl NodeWorld {
                     self.wires.set_flow_way(now, flow, Some(&way));
                     self.connections.end_mut(end).expect("it was just listed").way = Some(way);
                 }
-                (Some(_), Some(since)) => {
-                    let at = next_retransmission(since, now);
+                (Some(way), Some(since)) => {
+                    let at = next_retransmission(since, now, way.class);
                     stage.happen(at, Happening::Resumes(end));
                 }
                 (None, cut_since) => {
@@ -429,16 +430,18 @@ impl NodeWorld {
 }
 
 /// When TCP, cut off since then, tries again for the first time at or after `now`: 0.2 s later, and each time twice as long,
-/// at most two minutes (RFC 6298, with Linux's bounds).
-fn next_retransmission(since: Timestamp, now: Timestamp) -> Timestamp {
+/// at most two minutes (RFC 6298, with Linux's bounds). Within a segment it waits no longer than a second: so often a
+/// neighbour that does not answer is asked for anew, and TCP takes a neighbour that can't be reached for a reason to try
+/// again rather than to wait longer (RFC 6069).
+fn next_retransmission(since: Timestamp, now: Timestamp, class: LinkClass) -> Timestamp {
     const FIRST_NS: u64 = 200_000_000;
-    const LONGEST_NS: u64 = 120_000_000_000;
+    let longest_ns = if class == LinkClass::SameSegment { 1_000_000_000 } else { 120_000_000_000 };
     let (mut at, mut wait_ns) = (since.0.saturating_add(FIRST_NS), FIRST_NS);
-    while at < now.0 {
-        wait_ns = (wait_ns * 2).min(LONGEST_NS);
+    while at < now.0 && wait_ns < longest_ns {
+        wait_ns = (wait_ns * 2).min(longest_ns);
         at += wait_ns;
     }
-    Timestamp(at)
+    Timestamp(at + now.0.saturating_sub(at).div_ceil(longest_ns) * longest_ns)
 }
 
 #[cfg(test)]
@@ -447,9 +450,13 @@ mod tests {
 
     #[test]
     fn tcp_tries_again_after_ever_longer_times() {
-        let at = |now_ms: u64| next_retransmission(Timestamp(0), Timestamp(now_ms * 1_000_000)).0 / 1_000_000;
-        assert_eq!([0, 200, 201, 600, 601, 1_401].map(at), [200, 200, 600, 600, 1_400, 3_000]);
-        let late = at(86_400_000);
+        let at =
+            |now_ms: u64, class| next_retransmission(Timestamp(0), Timestamp(now_ms * 1_000_000), class).0 / 1_000_000;
+        let far = |now_ms| at(now_ms, LinkClass::Farther);
+        assert_eq!([0, 200, 201, 600, 601, 1_401].map(far), [200, 200, 600, 600, 1_400, 3_000]);
+        let late = far(86_400_000);
         assert!((86_400_000..86_520_000).contains(&late), "{late}");
+        let near = |now_ms| at(now_ms, LinkClass::SameSegment);
+        assert_eq!([0, 601, 1_401, 20_000].map(near), [200, 1_400, 2_400, 20_400]);
     }
 }
