@@ -126,29 +126,16 @@ contents = [{first}]
             0.4 + luck.unit() * 0.5,
         ));
     }
-    if luck.below(2) == 0 {
+    let mut add_steady = |kind: &str, per_hour: f64| {
         add(format_args!(
-            r#"
-[[activities]]
-kind = "relistings"
-per_hour = {}
-from_s = {begin_s}
-until_s = {quiet_from_s}
-"#,
-            20 + luck.below(300),
+            "\n[[activities]]\nkind = \"{kind}\"\nper_hour = {per_hour}\nfrom_s = {begin_s}\nuntil_s = {quiet_from_s}\n"
         ));
+    };
+    if luck.below(2) == 0 {
+        add_steady("relistings", (20 + luck.below(300)) as f64);
     }
     if updates {
-        add(format_args!(
-            r#"
-[[activities]]
-kind = "updates"
-per_hour = {}
-from_s = {begin_s}
-until_s = {quiet_from_s}
-"#,
-            7_200.0 / (quiet_from_s - begin_s),
-        ));
+        add_steady("updates", 7_200.0 / (quiet_from_s - begin_s));
     }
     text
 }
