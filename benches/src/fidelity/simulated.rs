@@ -154,6 +154,7 @@ fn topology(links: &[Link]) -> Topology {
 fn quality(link: Link, lost_percent: u32) -> LinkQuality {
     LinkQuality {
         buffer_bytes: link.waiting_bytes_max(),
+        burst_bytes: link.burst_bytes(),
         loss: if lost_percent == 0 { Loss::None } else { Loss::Independent { ppm: lost_percent * 10_000 } },
         class: LinkClass::SameSegment,
         ..LinkQuality::new(Latency::Constant { time_ns: LATENCY_NS }, link.bits_per_s / 8)

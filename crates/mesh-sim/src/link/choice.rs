@@ -79,6 +79,8 @@ pub(super) struct LinkText {
     rate: Option<RateText>,
     #[serde(skip_serializing_if = "Option::is_none", alias = "buffer_bytes")]
     buffer: Option<SizeText>,
+    #[serde(skip_serializing_if = "Option::is_none", alias = "burst_bytes")]
+    burst: Option<SizeText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     latency_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -156,6 +158,7 @@ impl LinkText {
         quality.latency = self.latency()?.unwrap_or(quality.latency);
         quality.loss = self.loss()?.unwrap_or(quality.loss);
         quality.buffer_bytes = self.buffer.map_or(quality.buffer_bytes, |SizeText(bytes)| bytes);
+        quality.burst_bytes = self.burst.map_or(quality.burst_bytes, |SizeText(bytes)| bytes);
         quality.duplication_ppm = self.duplication_ppm.unwrap_or(quality.duplication_ppm);
         quality.reordering_ppm = self.reordering_ppm.unwrap_or(quality.reordering_ppm);
         quality.cost_per_mib = self.cost_per_mib.unwrap_or(quality.cost_per_mib);
@@ -212,6 +215,7 @@ impl From<LinkQuality> for LinkText {
         Self {
             rate: Some(RateText(quality.rate_bytes_per_s)),
             buffer: Some(SizeText(quality.buffer_bytes)),
+            burst: Some(SizeText(quality.burst_bytes)).filter(|_| quality.burst_bytes > 0),
             duplication_ppm: some_if(quality.duplication_ppm),
             reordering_ppm: some_if(quality.reordering_ppm),
             reordering_delay: Some(time_text(quality.reordering_delay_ns)).filter(|_| quality.reordering_delay_ns > 0),

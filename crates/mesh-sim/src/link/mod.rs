@@ -37,6 +37,7 @@ pub use loss::{Loss, PPM, SLOW_NS, STAY_NS_MAX};
 pub use preset::Preset;
 pub use quality::{BUFFER_BYTES_MAX, LinkQuality, RATE_BYTES_PER_S_MAX, ROUTING_BYTES};
 pub use queue::LinkQueue;
+pub(crate) use queue::time_at;
 pub use schedule::{PERIOD_NS_MAX, Schedule, WINDOWS_MAX, Window};
 pub use state::LinkState;
 pub use trace::{TRACE_PERIOD_NS_MAX, TRACE_STEPS_MAX, TraceSteps};

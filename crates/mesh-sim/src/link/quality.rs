@@ -34,6 +34,9 @@ pub struct LinkQuality {
     /// `buffer`: how much may wait before the link, 1 byte to 1 GiB; text such as "64 KiB", or whole bytes. Default:
     /// what the rate sends in 200 ms, at least 3,000 bytes.
     pub buffer_bytes: u64,
+    /// `burst`: how much goes at once after a rest, as shapers with a token bucket permit, up to 1 GiB. Payload on the
+    /// link uses it up. Default 0.
+    pub burst_bytes: u64,
     /// `loss`: what is lost, besides what finds the buffer full. Default: nothing.
     pub loss: Loss,
     /// Frames that arrive twice, in parts per million. Default 0.
@@ -61,6 +64,7 @@ impl LinkQuality {
             latency,
             rate_bytes_per_s,
             buffer_bytes: default_buffer(rate_bytes_per_s),
+            burst_bytes: 0,
             loss: Loss::None,
             duplication_ppm: 0,
             reordering_ppm: 0,
@@ -95,6 +99,10 @@ impl LinkQuality {
         if !(1..=BUFFER_BYTES_MAX).contains(&self.buffer_bytes) {
             let found = format!("{} bytes", self.buffer_bytes);
             return Err(LinkError::out_of_range("buffer", found, "1 byte to 1 GiB"));
+        }
+        if self.burst_bytes > BUFFER_BYTES_MAX {
+            let found = format!("{} bytes", self.burst_bytes);
+            return Err(LinkError::out_of_range("burst", found, "at most 1 GiB"));
         }
         if self.reordering_delay_ns > LATENCY_NS_MAX {
             let found = format!("{} ns", self.reordering_delay_ns);

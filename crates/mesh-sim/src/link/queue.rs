@@ -24,12 +24,24 @@ impl LinkQueue {
     }
 
     /// The same for a frame that is known now and reaches the link only `at`, however much waits: it takes its sending
-    /// time of the link, and what comes before it need not wait until it is there. Gives when it has left.
-    pub fn offer_ahead(&mut self, now: Timestamp, at: Timestamp, bytes: u64, rate_bytes_per_s: u64) -> Timestamp {
+    /// time of the link, and what comes before it need not wait until it is there. Of a rest before it, `burst_ns` count
+    /// as sending time. Gives when it has left.
+    pub fn offer_ahead(
+        &mut self,
+        now: Timestamp,
+        at: Timestamp,
+        bytes: u64,
+        rate_bytes_per_s: u64,
+        burst_ns: u64,
+    ) -> Timestamp {
         let sending_ns = time_at(bytes, rate_bytes_per_s);
-        let left = self.free_at.max(at).0.saturating_add(sending_ns);
-        self.free_at = Timestamp(self.free_at.max(now).0.saturating_add(sending_ns));
-        Timestamp(left)
+        let sent = |from: Timestamp| {
+            let begins = self.free_at.0.max(from.0.saturating_sub(burst_ns));
+            Timestamp(begins.saturating_add(sending_ns))
+        };
+        let left = sent(at).max(at);
+        self.free_at = sent(now);
+        left
     }
 
     /// Bytes that have not left yet.

@@ -237,15 +237,29 @@ fn quantities_are_read_as_people_mean_them() {
 fn what_comes_later_takes_its_time_of_a_link_and_leaves_the_rest_to_others() {
     let rate = 1000;
     let mut queue = LinkQueue::default();
-    assert_eq!(queue.offer_ahead(Timestamp(0), Timestamp(10 * S), 1000, rate), Timestamp(11 * S));
-    assert_eq!(queue.offer_ahead(Timestamp(0), Timestamp(0), 2000, rate), Timestamp(3 * S), "not behind the idle time");
+    assert_eq!(queue.offer_ahead(Timestamp(0), Timestamp(10 * S), 1000, rate, 0), Timestamp(11 * S));
+    assert_eq!(
+        queue.offer_ahead(Timestamp(0), Timestamp(0), 2000, rate, 0),
+        Timestamp(3 * S),
+        "not behind the idle time"
+    );
     assert_eq!(queue.waiting_bytes(Timestamp(0), rate), 3000);
     let mut now = LinkQueue::default();
     let mut ahead = LinkQueue::default();
     for bytes in [700, 1, 3000, 90] {
         let at = Timestamp(bytes * 100 * MS);
-        assert_eq!(now.offer(at, bytes, rate, u64::MAX), Some(ahead.offer_ahead(at, at, bytes, rate)));
+        assert_eq!(now.offer(at, bytes, rate, u64::MAX), Some(ahead.offer_ahead(at, at, bytes, rate, 0)));
     }
+}
+
+#[test]
+fn after_a_rest_a_burst_goes_at_once() {
+    let mut queue = LinkQueue::default();
+    let mut left = |at: u64, bytes| queue.offer_ahead(Timestamp(at), Timestamp(at), bytes, 1000, 2 * S).0;
+    assert_eq!(left(10 * S, 1500), 10 * S, "the bucket holds 2,000 bytes");
+    assert_eq!(left(10 * S, 1500), 11 * S, "500 of them were left");
+    assert_eq!(left(12 * S, 1500), 12 * S + S / 2, "1,000 came back");
+    assert_eq!(left(60 * S, 2500), 60 * S + S / 2, "a longer rest is worth no more");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use mesh_proto::port::net::LinkClass;
 
 use crate::flow::{Congestion, FlowId, Flows, PathQuality, ResourceId, Use};
 use crate::kernel::Member;
-use crate::link::{LinkQueue, LinkState};
+use crate::link::{LinkQueue, LinkState, time_at};
 use crate::random::Stream;
 use crate::topology::{DirectedLink, Routes, Topology};
 
@@ -66,6 +66,14 @@ impl Wire {
     fn rate_bytes_per_s(&self) -> u64 {
         let rate = u128::from(self.state.quality().rate_bytes_per_s) * u128::from(self.rate_ppm) / 1_000_000;
         u64::try_from(rate).unwrap_or(u64::MAX).max(1)
+    }
+
+    /// How much of a rest its shaper makes up for.
+    fn burst_ns(&self, flows: &Flows) -> u64 {
+        match flows.used(self.resource) {
+            0 => time_at(self.state.quality().burst_bytes, self.rate_bytes_per_s()),
+            _ => 0,
+        }
     }
 
     fn delay_ns(&self) -> u64 {
@@ -257,7 +265,7 @@ impl Wires {
             let wire = &mut self.wires[*number as usize];
             let rate = wire.rate_bytes_per_s();
             // TCP waits where a router would drop: control is small, and never more than a buffer behind.
-            let left = wire.queue.offer_ahead(now, at, bytes, rate);
+            let left = wire.queue.offer_ahead(now, at, bytes, rate, wire.burst_ns(&self.flows));
             self.flows.burden(now, wire.resource, bytes);
             for channel in &wire.channels {
                 let airtime = u64::from(self.topology.channels[*channel as usize].airtime_permille(rate));
@@ -279,7 +287,7 @@ impl Wires {
             let wire = &mut self.wires[(number ^ 1) as usize];
             let rate = wire.rate_bytes_per_s();
             if rate < ACKNOWLEDGEMENTS_MATTER_BELOW_BYTES_PER_S {
-                let _ = wire.queue.offer_ahead(now, now, bytes, rate);
+                let _ = wire.queue.offer_ahead(now, now, bytes, rate, wire.burst_ns(&self.flows));
                 self.flows.burden(now, wire.resource, bytes);
             }
         }
