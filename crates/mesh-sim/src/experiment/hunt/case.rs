@@ -39,13 +39,15 @@ pub fn case(seed: u64) -> Result<Scenario, BuildError> {
     Ok(scenario)
 }
 
-/// Kinds of faults of a case: all, or a few, so that some are seen often together.
+/// Kinds of faults of a case: all (none named), or a few, so that some are seen often together. No world of the hunt has
+/// a gateway.
 fn kinds(luck: &mut Stream) -> BTreeMap<FaultKind, u32> {
     if luck.below(3) == 0 {
         return BTreeMap::new();
     }
     let all = FaultKind::ALL.len() as u64;
-    (0..2 + luck.below(4)).map(|_| (FaultKind::ALL[luck.below(all) as usize], 1)).collect()
+    let drawn = (0..2 + luck.below(4)).map(|_| FaultKind::ALL[luck.below(all) as usize]);
+    drawn.filter(|kind| *kind != FaultKind::GatewayOutage).map(|kind| (kind, 1)).collect()
 }
 
 fn written(seed: u64, luck: &mut Stream) -> String {
@@ -143,6 +145,11 @@ contents = [{first}]
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_case_that_drew_gateway_outages_alone_has_other_faults() {
+        assert!(!case(50_045).expect("it can be made").faults.is_empty());
+    }
 
     #[test]
     fn a_seed_is_one_case_and_every_area_is_visited() {
