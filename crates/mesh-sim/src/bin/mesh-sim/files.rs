@@ -12,6 +12,29 @@ use mesh_sim::topology::TopologyPlan;
 use mesh_sim::topology::import::IMPORT_BYTES_MAX;
 use mesh_sim::workload::Trace;
 
+/// One run of a scenario.
+#[derive(clap::Args)]
+pub struct OneRun {
+    /// A scenario's name, or a file, such as the hunt saves.
+    scenario: String,
+    /// The seed; by default the scenario's first.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Sets a value of the scenario, such as topology.nodes=50; may be given several times.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl OneRun {
+    /// The scenario, the seed, and the traces that it names.
+    pub fn read(&self) -> anyhow::Result<(Scenario, u64, BTreeMap<String, Trace>)> {
+        let (path, scenario) = scenario(&self.scenario, &self.set, None)?;
+        let seed = self.seed.or_else(|| scenario.seeds.all().first().copied()).unwrap_or(1);
+        let traces = traces(&path, &scenario)?;
+        Ok((scenario, seed, traces))
+    }
+}
+
 /// The folder of the scenarios that come with the simulator.
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")

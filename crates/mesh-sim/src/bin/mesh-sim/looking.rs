@@ -9,20 +9,14 @@ use mesh_sim::result::trace::TraceRow;
 use mesh_sim::result::write_trace;
 use mesh_sim::world::tap::Tapped;
 
-use crate::files;
+use crate::files::OneRun;
 use crate::report::Outcome;
 
 /// Which events of which run.
 #[derive(clap::Args)]
 pub struct TraceOptions {
-    /// A scenario's name, or a file.
-    scenario: String,
-    /// The seed; by default the scenario's first.
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Sets a value of the scenario.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    #[command(flatten)]
+    run: OneRun,
     /// Only from this time on, in seconds of the world.
     #[arg(long)]
     from_s: Option<f64>,
@@ -52,14 +46,8 @@ pub struct TraceOptions {
 /// Which run to repeat.
 #[derive(clap::Args)]
 pub struct ReplayOptions {
-    /// A scenario's name, or a file, such as the hunt saves.
-    scenario: String,
-    /// The seed; by default the scenario's first.
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Sets a value of the scenario.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    #[command(flatten)]
+    run: OneRun,
 }
 
 impl TraceOptions {
@@ -77,12 +65,10 @@ impl TraceOptions {
 }
 
 pub fn trace(options: &TraceOptions) -> anyhow::Result<Outcome> {
-    let (path, mut scenario) = files::scenario(&options.scenario, &options.set, None)?;
+    let (mut scenario, seed, traces) = options.run.read()?;
     if let Some(until_s) = options.until_s {
         scenario = scenario.set("duration_s", &until_s.to_string())?;
     }
-    let seed = options.seed.or_else(|| scenario.seeds.all().first().copied()).unwrap_or(1);
-    let traces = files::traces(&path, &scenario)?;
     let limit = if options.limit == 0 || options.output.is_some() { usize::MAX } else { options.limit };
     let mut chosen: Vec<(Tapped, Option<u32>)> = Vec::new();
     let mut more = 0u64;
@@ -152,9 +138,7 @@ fn print(event: &Tapped, peer: Option<u32>, json: bool) {
 }
 
 pub fn replay(options: &ReplayOptions) -> anyhow::Result<Outcome> {
-    let (path, scenario) = files::scenario(&options.scenario, &options.set, None)?;
-    let seed = options.seed.or_else(|| scenario.seeds.all().first().copied()).unwrap_or(1);
-    let traces = files::traces(&path, &scenario)?;
+    let (scenario, seed, traces) = options.run.read()?;
     let go_on = |_, _| ControlFlow::Continue(());
     let first = run(&scenario, seed, &traces, true, go_on)?;
     // The second run is not watched: watching must change nothing.

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use mesh_sim::experiment;
 use mesh_sim::result::write_text;
 
-use crate::files;
+use crate::files::OneRun;
 use crate::report::{self, Outcome};
 
 /// About how many are written if nothing is said.
@@ -17,14 +17,8 @@ const SNAPSHOTS: f64 = 20.0;
 /// Of which run, and how often.
 #[derive(clap::Args)]
 pub struct Options {
-    /// A scenario's name, or a file.
-    scenario: String,
-    /// The seed; by default the scenario's first.
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Sets a value of the scenario.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    #[command(flatten)]
+    run: OneRun,
     /// Seconds of the world between two; by default a twentieth of the run.
     #[arg(long)]
     every_s: Option<f64>,
@@ -34,9 +28,7 @@ pub struct Options {
 }
 
 pub fn snapshots(options: &Options) -> anyhow::Result<Outcome> {
-    let (path, scenario) = files::scenario(&options.scenario, &options.set, None)?;
-    let seed = options.seed.or_else(|| scenario.seeds.all().first().copied()).unwrap_or(1);
-    let traces = files::traces(&path, &scenario)?;
+    let (scenario, seed, traces) = options.run.read()?;
     let every_s = options.every_s.unwrap_or(scenario.duration_s / SNAPSHOTS);
     let every = Duration::try_from_secs_f64(every_s).ok().filter(|every| every.as_millis() > 0);
     let every = every.with_context(|| format!("there can't be a snapshot every {every_s} s; the least is 0.001"))?;
