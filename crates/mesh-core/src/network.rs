@@ -236,6 +236,8 @@ impl Node {
 
     pub(crate) fn tell_interested(&mut self) {
         for News { content, nodes, added } in self.interests.take_due(self.ctx.now) {
+            // Who was told that nothing is here does not know for whom it is: with the first of it, that is told too.
+            let added = added.filter(|added| !self.is_first(content, added));
             for node in nodes {
                 match &added {
                     None => self.answer_have(node, content),
@@ -249,6 +251,11 @@ impl Node {
                 self.interests.changed(&self.ctx, content, true);
             }
         }
+    }
+
+    /// Whether these chunks are all that is here of a content that is on its way.
+    fn is_first(&self, content: ContentId, added: &ChunkSet) -> bool {
+        self.transfers.find(content).is_some_and(|transfer| transfer.have == *added)
     }
 
     fn on_page_request(&mut self, node: NodeId, request: &PageRequest) {

@@ -77,6 +77,8 @@ impl Transfer {
         }
     }
 
+    /// A source holds this too. That is believed only of one that said for whom it is: news does not, and whoever takes
+    /// the root from it is to give it on under the same rule.
     fn hold_more(&mut self, node: NodeId, added: &ChunkSet) {
         let Some(source) = self.sources.get_mut(&node) else { return };
         if let Some(Holding::Partial(held)) = &mut source.holding {
@@ -89,7 +91,7 @@ impl Transfer {
             if !source.banned {
                 self.rarity.add(&new);
             }
-        } else if !source.is_complete() && !added.is_empty() {
+        } else if !source.is_complete() && !added.is_empty() && source.access.is_some() {
             self.hold(node, Some(Holding::Partial(added.clone())));
         }
     }
