@@ -64,6 +64,7 @@ impl Node {
             let message = format!("what was counted last could not be kept: {}", failure.why);
             self.ctx.report(Event::Warning { message });
         }
+        self.records.on_last_write(&mut self.ctx, result);
         self.ctx.stopped();
     }
 

@@ -5,11 +5,13 @@ mod world;
 
 use std::time::Duration;
 
-use mesh_proto::port::Event;
+use mesh_proto::extensions::Extensions;
+use mesh_proto::message::{Have, Holding, Message};
 use mesh_proto::port::user::{ErrorKind, UserCommand, UserReply};
 use mesh_proto::port::view::{CatalogueView, MemberView};
-use mesh_proto::record::Access;
-use mesh_proto::{CommunityId, MemberId};
+use mesh_proto::port::{Event, Failure};
+use mesh_proto::record::{Access, RecordKind};
+use mesh_proto::{CommunityId, MemberId, Ticket};
 use world::World;
 
 const RATE: u64 = 2_500_000;
@@ -133,6 +135,51 @@ fn a_community_shares_among_its_own_until_a_member_is_revoked() {
     assert!(views.iter().all(|view| !view.belongs), "{views:?}");
 }
 
+/// Members fetch from each other while none has it whole: with the first bytes they hear for whom it is.
+#[test]
+fn members_that_fetch_at_the_same_time_give_it_to_no_stranger() {
+    let mut world = World::new();
+    world.border = Some(1);
+    let founder = world.add(RATE / 10, &[]);
+    let near = world.add(RATE / 10, &[founder]);
+    let far = world.add(RATE, &[near]);
+    let stranger = world.add(RATE, &[near, far]);
+    world.settle(5);
+    let _ = new_member(&mut world, founder, "Ada");
+    let community = new_community(&mut world, founder, "Hill");
+    for host in [near, far] {
+        let member = new_member(&mut world, host, "Ben");
+        world.settle(30);
+        let UserReply::Invitation(invite) = invite(&mut world, founder, community, member) else { panic!("no word") };
+        let joined = world.reply(host, UserCommand::CommunityJoin { invitation: invite.invitation });
+        assert_eq!(joined, UserReply::Done);
+    }
+    world.settle(60);
+    let ticket = share(&mut world, founder, false, Access::Community(community));
+    let finished = |world: &World, host| {
+        !world.seen(host, |event| matches!(event, Event::TransferComplete { .. }).then_some(())).is_empty()
+    };
+    let content = ticket.parse::<Ticket>().expect("as it was printed").content;
+    world.kill(founder);
+    for host in [stranger, far, near] {
+        world.get(host, &ticket);
+    }
+    world.settle(1);
+    // Somebody named it to them: they ask, and are told that nothing is there yet.
+    for (host, other) in [(far, near), (stranger, far)] {
+        let (holding, access, others) = (Holding::None, Access::Ticket, vec![world.hosts[other].id]);
+        let have = Have { content, holding, access, others, extensions: Extensions::default() };
+        world.inject(host, other, Message::Have(have));
+    }
+    world.settle(1);
+    world.restart(founder, &[near]);
+    let both = |world: &World| finished(world, near) && finished(world, far);
+    assert!(world.is_connected(far, stranger));
+    assert!(world.run_until(Duration::from_secs(60), both), "members get it");
+    world.settle(60);
+    assert!(world.hosts[stranger].store.have(content).is_empty(), "a stranger gets none of it from any of them");
+}
+
 #[test]
 fn a_forged_invitation_is_refused_and_a_good_one_counts_at_once() {
     let mut world = World::new();
@@ -227,6 +274,49 @@ fn a_revocation_takes_back_all_that_stands_and_says_what() {
     }
     let (kind, _) = refusal(revoke(&mut world, founder, &"ab".repeat(32), false));
     assert_eq!(kind, ErrorKind::NotFound);
+}
+
+#[test]
+fn what_the_disk_refused_is_said_and_written_down_later() {
+    let mut world = World::new();
+    let founder = world.add(RATE, &[]);
+    world.settle(5);
+    let _ = new_member(&mut world, founder, "Ada");
+    let (community, member) = (new_community(&mut world, founder, "Hill"), MemberId([0x77; 32]));
+    assert!(matches!(invite(&mut world, founder, community, member), UserReply::Invitation(_)));
+    world.hosts[founder].store.write_failure = Some(Failure::passing("no space left"));
+    let (kind, why) = refusal(revoke(&mut world, founder, &member.to_string(), false));
+    assert_eq!(kind, ErrorKind::Unavailable);
+    assert!(why.contains("no space left") && why.contains("tries again"), "{why}");
+    world.settle(30);
+    let warnings = world.seen(founder, |event| match event {
+        Event::Warning { message } => Some(message.clone()),
+        _ => None,
+    });
+    assert_eq!(warnings.len(), 1, "once, though it was tried again: {warnings:?}");
+
+    let is_kept = |world: &World| {
+        let records = world.hosts[founder].store.records();
+        records.values().any(|signed| signed.kind == RecordKind::Revocation)
+    };
+    assert!(!is_kept(&world));
+    world.hosts[founder].store.write_failure = None;
+    world.settle(15);
+    assert!(is_kept(&world));
+}
+
+#[test]
+fn what_is_answered_outlasts_a_kill() {
+    let mut world = World::new();
+    let founder = world.add(RATE, &[]);
+    world.settle(5);
+    let _ = new_member(&mut world, founder, "Ada");
+    let _ = new_community(&mut world, founder, "Hill");
+    world.kill(founder);
+    world.restart(founder, &[]);
+    world.settle(5);
+    let UserReply::Communities(views) = world.reply(founder, UserCommand::CommunityList) else { panic!("no list") };
+    assert_eq!(views.iter().map(|view| view.name.as_str()).collect::<Vec<_>>(), ["Hill"]);
 }
 
 #[test]

@@ -231,7 +231,7 @@ impl Records {
             true => self.take_invitation(ctx, invitation),
         };
         match joined {
-            Ok(()) => ctx.reply(request, UserReply::Done),
+            Ok(()) => self.keeping.answer(ctx, request, UserReply::Done),
             Err(error) => ctx.reply(request, UserReply::Failed(error)),
         }
     }
@@ -278,13 +278,14 @@ impl Records {
                     true => self.made(ctx, made),
                     false => UserReply::Failed(too_many()),
                 };
-                ctx.reply(request, reply);
+                self.keeping.answer(ctx, request, reply);
             }
             (Step::Invitation { request, community, member }, Ok(signed)) => {
                 // The invitation holds good wherever it is taken, whether or not there is room for it here.
                 self.adopt(ctx, &signed.clone().into());
                 let invitation = format!("{INVITATION}{}", to_hex(&codec::encode(signed)));
-                ctx.reply(request, UserReply::Invitation(InviteView { invitation, community, member }));
+                let view = InviteView { invitation, community, member };
+                self.keeping.answer(ctx, request, UserReply::Invitation(view));
             }
             (Step::Revocation(revoking), Ok(signed)) => self.on_revocation_signed(ctx, *revoking, signed.clone()),
             (step, Err(failure)) => reply_failure(ctx, &step, failure),

@@ -5,6 +5,7 @@
 //! | file | concern |
 //! |---|---|
 //! | [`book`] | the set of verified records: which version wins, limits, lookups |
+//! | `keeping` | what is written down when, and who waits for it |
 //! | `gossip` | what is said to peers and heard from them, and how much of it a link bears |
 //! | `rumours` | which news is told to whom, and when |
 //! | `evening` | comparing two nodes' records until both know the same |
@@ -19,6 +20,7 @@ mod catalogue;
 mod evening;
 mod gossip;
 mod identity;
+mod keeping;
 mod revoke;
 mod rumours;
 mod trust;
@@ -28,7 +30,7 @@ use std::time::Duration;
 
 use mesh_analytics::EventKind;
 use mesh_proto::planted::Defect;
-use mesh_proto::port::store::{Row, StoreCommand, Table};
+use mesh_proto::port::store::Row;
 use mesh_proto::port::{Failure, KeyRole, KeysCommand, KeysInput};
 use mesh_proto::record::{NodeRecord, Record, RecordKind, RecordName, Subject};
 use mesh_proto::record_list::Listed;
@@ -36,6 +38,7 @@ use mesh_proto::{CommandId, ContentId, NodeId, SharedRecord, Timestamp, WakeReas
 
 use crate::Context;
 use book::Book;
+use keeping::Keeping;
 use rumours::Rumours;
 
 /// Settings of the record keeper.
@@ -112,7 +115,7 @@ const DEBOUNCE: Duration = Duration::from_millis(300);
 /// A record of ours that came from elsewhere is outdone so late: if another node uses a copy of our key, the two must not
 /// fill the network with records that outdo each other.
 const RECLAIM: Duration = Duration::from_secs(30);
-/// Holdings and new rows are gathered so long.
+/// Holdings are gathered so long.
 const BATCH: Duration = Duration::from_millis(200);
 /// A peer that sent so many bad signatures is no longer listened to.
 const BAD_SIGNATURES_MAX: u32 = 8;
@@ -124,14 +127,11 @@ pub struct Records {
     book: Book,
     connected: BTreeMap<NodeId, Connected>,
     asked: BTreeMap<CommandId, Asked>,
-    writes: BTreeSet<CommandId>,
+    keeping: Keeping,
     own_member: Option<[u8; 32]>,
     own_communities: BTreeSet<[u8; 32]>,
     addresses: Vec<String>,
     addresses_due: Option<Timestamp>,
-    /// Rows to be written, and when.
-    rows: Vec<Row>,
-    rows_due: Option<Timestamp>,
     rumours: Rumours,
     /// Peers to compare with, one after another, and when the next one may be.
     to_compare: BTreeSet<NodeId>,
@@ -157,13 +157,11 @@ impl Records {
             book: Book::default(),
             connected: BTreeMap::new(),
             asked: BTreeMap::new(),
-            writes: BTreeSet::new(),
+            keeping: Keeping::default(),
             own_member: None,
             own_communities: BTreeSet::new(),
             addresses: Vec::new(),
             addresses_due: None,
-            rows: Vec::new(),
-            rows_due: None,
             rumours: Rumours::default(),
             to_compare: BTreeSet::new(),
             compare_after: Timestamp::ZERO,
@@ -288,9 +286,7 @@ impl Records {
             RecordKind::NodeCertificate | RecordKind::Membership | RecordKind::Revocation => self.changed = true,
             _ => {}
         }
-        let key = mesh_proto::codec::encode(outline.name());
-        self.rows.push(Row { table: Table::Record, key, value: mesh_proto::codec::encode(record) });
-        self.rows_due.get_or_insert(ctx.now.after(BATCH));
+        self.keeping.note(ctx, *outline.name());
         Kept::News
     }
 
@@ -317,25 +313,17 @@ impl Records {
 
     /// Rows that wait to be written; whoever takes them writes them.
     pub(crate) fn take_rows(&mut self) -> Vec<Row> {
-        self.rows_due = None;
-        std::mem::take(&mut self.rows)
+        self.keeping.take_rows(&self.book)
     }
 
-    fn write_rows(&mut self, ctx: &mut Context) {
-        let put = self.take_rows();
-        let command = ctx.command_id();
-        self.writes.insert(command);
-        ctx.store(StoreCommand::Write { command, put, delete: Vec::new() });
+    /// The last write ended: who waited for it is answered.
+    pub(crate) fn on_last_write(&mut self, ctx: &mut Context, result: &Result<(), Failure>) {
+        self.keeping.on_last_write(ctx, result);
     }
 
     /// An answer of the store. Returns whether it was for us.
     pub fn on_store_done(&mut self, ctx: &mut Context, command: CommandId, result: &Result<(), Failure>) -> bool {
-        let ours = self.writes.remove(&command);
-        if let (true, Err(failure)) = (ours, result) {
-            let message = format!("records could not be kept: {}", failure.why);
-            ctx.report(mesh_proto::port::Event::Warning { message });
-        }
-        ours
+        self.keeping.on_done(ctx, command, result)
     }
 
     /// Does what is due.
@@ -346,9 +334,7 @@ impl Records {
             self.addresses_due = None;
             self.sign_own_record(ctx);
         }
-        if due(&self.rows_due) {
-            self.write_rows(ctx);
-        }
+        self.keeping.run(ctx, &self.book);
         if due(&self.held_due) {
             self.held_due = None;
             self.tell_holdings(ctx);
@@ -372,7 +358,7 @@ impl Records {
     pub fn deadline(&self) -> Option<(Timestamp, WakeReason)> {
         [
             self.addresses_due.map(|at| (at, "sign our record")),
-            self.rows_due.map(|at| (at, "keep records")),
+            self.keeping.deadline(),
             self.held_due.map(|at| (at, "tell holdings")),
             self.next_gossip.map(|at| (at, "compare records now and then")),
             self.ask_others_at.map(|at| (at, "ask others for records")),

@@ -95,7 +95,7 @@ impl Records {
     /// same request does the rest.
     fn revoke_next(&mut self, ctx: &mut Context, mut revoking: Revoking) {
         let Some(role) = revoking.left.pop() else {
-            return ctx.reply(revoking.request, UserReply::Revoked(revoking.view));
+            return self.keeping.answer(ctx, revoking.request, UserReply::Revoked(revoking.view));
         };
         match role {
             KeyRole::Community(key) => revoking.view.communities.push(CommunityId(key)),

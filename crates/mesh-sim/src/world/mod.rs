@@ -45,6 +45,7 @@ pub mod wires;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use mesh_proto::port::store::StoreInput;
 use mesh_proto::port::{Input, KeysCommand, Output};
 use mesh_proto::{ConnectionId, NodeId, Timestamp};
 
@@ -241,6 +242,10 @@ impl World<Actor> for NodeWorld {
             Input::Net(input) => self.hears(now, member, input),
             Input::Tick => {
                 self.note_wake(now, member);
+                true
+            }
+            Input::Store(StoreInput::Done { command, result }) => {
+                node.watch.wrote(*command, result.is_ok());
                 true
             }
             _ => true,

@@ -36,6 +36,9 @@ impl NodeWorld {
         if let UserCommand::Share { access, .. } = &command {
             node.watch.shares(request, access.clone());
         }
+        if let UserCommand::CommunityInvite { community: Some(community), member } = &command {
+            self.watch_invitation(*community, *member);
+        }
         stage.deliver(stage.now(), member, Input::User { request, command });
         request
     }

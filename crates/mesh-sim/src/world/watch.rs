@@ -11,7 +11,7 @@ use mesh_proto::port::store::{Row, StoreCommand, Table};
 use mesh_proto::port::user::{ErrorKind, UserReply};
 use mesh_proto::port::{Event, NetCommand, Output, UserRequestId};
 use mesh_proto::record::{Access, RecordKind};
-use mesh_proto::{CommunityId, ContentId, MemberId, NodeId, SharedRecord, Timestamp, codec};
+use mesh_proto::{CommandId, CommunityId, ContentId, MemberId, NodeId, SharedRecord, Timestamp, codec};
 
 use super::NodeWorld;
 use super::store::Ending;
@@ -29,8 +29,10 @@ pub struct Watch {
     banned: BTreeSet<(NodeId, ContentId)>,
     /// The version of each record that it wrote down in this life, by a hash of its name.
     versions: BTreeMap<u64, u64>,
-    /// Who it knows was taken back by whom.
+    /// Who it knows was taken back by whom, which of that is on its disk, and which it is writing there.
     revoked: BTreeSet<(CommunityId, MemberId)>,
+    revoked_kept: BTreeSet<(CommunityId, MemberId)>,
+    revoked_writing: BTreeMap<CommandId, Vec<(CommunityId, MemberId)>>,
     /// What it has complete, as it said itself.
     kept: BTreeSet<ContentId>,
     /// It started, and it was not looked yet whether it still knows what it keeps.
@@ -99,10 +101,12 @@ impl Watch {
         self.banned.clear();
         self.versions.clear();
         self.sharing.clear();
+        self.revoked_writing.clear();
         if ending == Ending::DiskLost {
-            self.revoked.clear();
+            self.revoked_kept.clear();
             self.kept.clear();
         }
+        self.revoked.clone_from(&self.revoked_kept);
     }
 
     /// A new process begins.
@@ -113,6 +117,12 @@ impl Watch {
     /// A person shares something.
     pub(super) fn shares(&mut self, request: UserRequestId, access: Option<Access>) {
         self.sharing.insert(request, access.unwrap_or(Access::Ticket));
+    }
+
+    /// A write ended.
+    pub(super) fn wrote(&mut self, command: CommandId, is_on_disk: bool) {
+        let revoked = self.revoked_writing.remove(&command);
+        self.revoked_kept.extend(revoked.into_iter().flatten().filter(|_| is_on_disk));
     }
 
     /// What it keeps, once after each start.
@@ -129,7 +139,7 @@ impl Watch {
     }
 
     /// It writes a row. Gives what is wrong with it.
-    fn writes(&mut self, row: &Row) -> Option<String> {
+    fn writes(&mut self, command: CommandId, row: &Row) -> Option<String> {
         if row.table != Table::Record {
             return None;
         }
@@ -137,7 +147,9 @@ impl Watch {
         let outline = record.outline()?;
         let name = outline.name();
         if record.kind == RecordKind::Revocation {
-            self.revoked.insert((CommunityId(name.signer), MemberId(name.subject)));
+            let revoked = (CommunityId(name.signer), MemberId(name.subject));
+            self.revoked.insert(revoked);
+            self.revoked_writing.entry(command).or_default().push(revoked);
         }
         let hash = blake3::hash(&row.key);
         let (head, _) = hash.as_bytes().split_first_chunk::<8>().expect("a hash has 32 bytes");
@@ -167,9 +179,9 @@ impl NodeWorld {
                     self.violated(now, member, "what a node says it holds, it holds", what);
                 }
             }
-            Output::Store(StoreCommand::Write { put, .. }) => {
+            Output::Store(StoreCommand::Write { command, put, .. }) => {
                 let watch = &mut self.node_mut(member).watch;
-                let wrong: Vec<String> = put.iter().filter_map(|row| watch.writes(row)).collect();
+                let wrong: Vec<String> = put.iter().filter_map(|row| watch.writes(*command, row)).collect();
                 for what in wrong {
                     self.violated(now, member, "record versions never go back", what);
                 }
@@ -205,7 +217,6 @@ impl NodeWorld {
                     self.permits.shared(view.content_id, access);
                 }
             }
-            UserReply::Invitation(view) => _ = self.permits.admitted.insert((view.community, view.member)),
             UserReply::Community(view) => {
                 let founder = self.node(member).keys.member();
                 self.permits.admitted.extend(founder.map(|founder| (view.community, MemberId(founder))));
@@ -221,6 +232,11 @@ impl NodeWorld {
             }
             _ => {}
         }
+    }
+
+    /// A person lets somebody into a community: a node may know of it before the person is answered.
+    pub(super) fn watch_invitation(&mut self, community: CommunityId, member: MemberId) {
+        self.permits.admitted.insert((community, member));
     }
 
     /// A slice is about to leave a node for another.
