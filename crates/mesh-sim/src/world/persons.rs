@@ -36,9 +36,7 @@ impl NodeWorld {
         if let UserCommand::Share { access, .. } = &command {
             node.watch.shares(request, access.clone());
         }
-        if let UserCommand::CommunityInvite { community: Some(community), member } = &command {
-            self.watch_invitation(*community, *member);
-        }
+        self.permits.decided(&command);
         stage.deliver(stage.now(), member, Input::User { request, command });
         request
     }

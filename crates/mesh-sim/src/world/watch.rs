@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mesh_proto::limits::CONTROL_FRAME_BYTES_MAX;
 use mesh_proto::message::{Frame, Holding, Message};
 use mesh_proto::port::store::{Row, StoreCommand, Table};
-use mesh_proto::port::user::{ErrorKind, UserReply};
+use mesh_proto::port::user::{ErrorKind, UserCommand, UserReply};
 use mesh_proto::port::{Event, NetCommand, Output, UserRequestId};
 use mesh_proto::record::{Access, RecordKind};
 use mesh_proto::{CommandId, CommunityId, ContentId, MemberId, NodeId, SharedRecord, Timestamp, codec};
@@ -48,17 +48,25 @@ pub struct Watch {
 pub(super) struct Permits {
     /// Contents that not everybody may have, and the rules under which somebody shared them.
     restricted: BTreeMap<ContentId, Vec<Access>>,
+    /// Whom a person let in, whether or not that came to anything, and of whom it was told so.
+    invited: BTreeSet<(CommunityId, MemberId)>,
     admitted: BTreeSet<(CommunityId, MemberId)>,
+    /// Whom a person shut out, whether or not that came to anything.
     taken_back: BTreeSet<(CommunityId, MemberId)>,
 }
 
 impl Permits {
-    fn admits(&self, access: &Access, member: Option<MemberId>) -> bool {
-        match (access, member) {
-            (Access::Public | Access::Ticket, _) => true,
-            (Access::Community(community), Some(member)) => self.admitted.contains(&(*community, member)),
-            (Access::Members(members), Some(member)) => members.contains(&member),
-            _ => false,
+    /// A person decides something: nodes may know of it before the person is answered.
+    pub(super) fn decided(&mut self, command: &UserCommand) {
+        match command {
+            UserCommand::CommunityInvite { community: Some(community), member } => {
+                self.invited.insert((*community, *member));
+            }
+            UserCommand::MemberRevoke { subject, community: Some(community), .. } => {
+                let subject = subject.parse::<NodeId>();
+                self.taken_back.extend(subject.map(|subject| (*community, MemberId(subject.0))));
+            }
+            _ => {}
         }
     }
 
@@ -67,6 +75,16 @@ impl Permits {
         if !rules.contains(&access) {
             rules.push(access);
         }
+    }
+}
+
+/// Whether a rule lets a member have something, if `belongs` says who belongs to which community.
+fn admits(access: &Access, member: Option<MemberId>, belongs: impl Fn(&(CommunityId, MemberId)) -> bool) -> bool {
+    match (access, member) {
+        (Access::Public | Access::Ticket, _) => true,
+        (Access::Community(community), Some(member)) => belongs(&(*community, member)),
+        (Access::Members(members), Some(member)) => members.contains(&member),
+        _ => false,
     }
 }
 
@@ -221,22 +239,12 @@ impl NodeWorld {
                 let founder = self.node(member).keys.member();
                 self.permits.admitted.extend(founder.map(|founder| (view.community, MemberId(founder))));
             }
-            UserReply::Revoked(view) => {
-                if let Ok(subject) = view.subject.parse::<NodeId>() {
-                    let from = view.communities.iter().map(|community| (*community, MemberId(subject.0)));
-                    self.permits.taken_back.extend(from);
-                }
-            }
+            UserReply::Invitation(view) => _ = self.permits.admitted.insert((view.community, view.member)),
             UserReply::Failed(error) if error.kind == ErrorKind::Internal => {
                 self.violated(now, member, "nothing fails by our own fault", error.message.clone());
             }
             _ => {}
         }
-    }
-
-    /// A person lets somebody into a community: a node may know of it before the person is answered.
-    pub(super) fn watch_invitation(&mut self, community: CommunityId, member: MemberId) {
-        self.permits.admitted.insert((community, member));
     }
 
     /// A slice is about to leave a node for another.
@@ -245,11 +253,12 @@ impl NodeWorld {
         let member_of = |node: Member| self.node(node).keys.member().map(MemberId);
         let (giver, getter) = (member_of(from), member_of(to));
         let revoked = &self.node(from).watch.revoked;
-        let knows_better = |access: &Access| match (access, getter) {
-            (Access::Community(community), Some(getter)) => revoked.contains(&(*community, getter)),
-            _ => false,
-        };
-        let may = rules.iter().any(|access| self.permits.admits(access, getter) && !knows_better(access));
+        let may = rules.iter().any(|access| {
+            admits(access, getter, |pair| {
+                let permits = &self.permits;
+                (permits.invited.contains(pair) || permits.admitted.contains(pair)) && !revoked.contains(pair)
+            })
+        });
         if !may && (giver != getter || giver.is_none()) {
             let what = format!("it gives {} to node {}", content.short(), to.0);
             self.violated(now, from, "nobody is given what their access does not allow", what);
@@ -259,13 +268,11 @@ impl NodeWorld {
     /// Whether persons let a node have a content at this moment.
     #[must_use]
     pub fn may_have(&self, member: Member, content: ContentId) -> bool {
-        let Some(rules) = self.permits.restricted.get(&content) else { return true };
+        let Permits { restricted, admitted, taken_back, .. } = &self.permits;
+        let Some(rules) = restricted.get(&content) else { return true };
         let getter = self.node(member).keys.member().map(MemberId);
-        let taken_back = |access: &Access| match (access, getter) {
-            (Access::Community(community), Some(getter)) => self.permits.taken_back.contains(&(*community, getter)),
-            _ => false,
-        };
-        rules.iter().any(|access| self.permits.admits(access, getter) && !taken_back(access))
+        let stands = |pair: &_| admitted.contains(pair) && !taken_back.contains(pair);
+        rules.iter().any(|access| admits(access, getter, stands))
     }
 
     /// A node woke by its own timeout.
