@@ -191,11 +191,17 @@ impl SendWindow {
         self.round_blocked = true;
     }
 
-    /// Takes in what the last receipts said if all is receipted, and lets a round begin with the next byte. Call it
-    /// before asking for [`room`](Self::room) to grant from.
+    /// Takes in what the last receipts said if all is receipted, and lets a round begin with the next byte after a
+    /// pause. Call it before asking for [`room`](Self::room) to grant from.
     pub fn wake(&mut self, now: Timestamp) {
-        if self.outstanding_bytes == 0 {
-            self.settle(now);
+        if self.outstanding_bytes > 0 {
+            return;
+        }
+        let paused = now.since(self.instant);
+        self.settle(now);
+        // Who was held back by its window and then waited for its turn did not pause: a small window is often empty, and
+        // would never be seen to be too small.
+        if !self.round_blocked || paused >= ROUND_MIN {
             self.begin_round(now);
         }
     }

@@ -26,6 +26,32 @@ fn a_window_without_end_reaches_its_maximum() {
     assert_eq!(window.window_bytes(), WINDOW_BYTES_MAX);
 }
 
+/// Its path takes any rate now, but once it was slow: each 20 ms it is its turn, and what it may send is there at once.
+#[test]
+fn a_small_window_that_is_often_empty_is_seen_to_be_too_small() {
+    let mut window = window();
+    let mut now = Timestamp::ZERO;
+    let mut turn = |window: &mut SendWindow, takes: Duration| {
+        window.wake(now);
+        let (bytes, began) = (window.room(), now);
+        let mark = window.on_grant(now, bytes);
+        window.note_blocked();
+        now = now.after(takes);
+        window.on_receipt(now, ReceiptSample { bytes, mark, path_rtt: None });
+        now = began.after(takes.max(Duration::from_millis(20)));
+    };
+    turn(&mut window, Duration::from_millis(1));
+    for _ in 0..10 {
+        turn(&mut window, Duration::from_secs(2));
+    }
+    assert!(!window.is_starting());
+    let slow = window.window_bytes();
+    for _ in 0..500 {
+        turn(&mut window, Duration::from_millis(2));
+    }
+    assert!(window.window_bytes() > 10 * slow, "{} after {slow}", window.window_bytes());
+}
+
 #[test]
 fn forgotten_bytes_make_room() {
     let mut window = window();
