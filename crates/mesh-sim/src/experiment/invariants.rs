@@ -50,7 +50,8 @@ impl Invariants {
 
     fn unended(&mut self, sim: &Sim, member: Member, brain: &mesh_core::Node, asked: usize) -> Option<Found> {
         let (serves, unreceipted_bytes) = brain.serves_and_unreceipted_bytes();
-        if serves <= asked && (unreceipted_bytes == 0 || asked > 0) {
+        // Who stands still hears of no end.
+        if serves <= asked && (unreceipted_bytes == 0 || asked > 0) || sim.world().is_held(member) {
             self.waiting.remove(&member);
             return None;
         }

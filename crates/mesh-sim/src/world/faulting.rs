@@ -298,6 +298,12 @@ impl NodeWorld {
         self.faults.troubles.iter().any(of)
     }
 
+    /// Whether a node stands still: nothing reaches it, and it does nothing.
+    #[must_use]
+    pub fn is_held(&self, member: Member) -> bool {
+        self.faults.holds.get(&member).is_some_and(|holds| !holds.is_empty())
+    }
+
     /// Whether a node does nothing at this moment but what its brain says.
     pub(super) fn is_honest(&self, member: Member) -> bool {
         self.faults.behaviours.range((member, FaultId(0))..=(member, FaultId(u64::MAX))).next().is_none()
