@@ -36,6 +36,12 @@ pub fn wire_bytes(bytes: u64) -> u64 {
     framed + framed.div_ceil(PACKET_BYTES) * PACKET_HEADER_BYTES
 }
 
+/// The same where packets are full of payload: the frame takes its part of their headers.
+fn bytes_in_full_packets(wire_bytes: u64) -> u64 {
+    let framed = wire_bytes - wire_bytes.div_ceil(PACKET_BYTES + PACKET_HEADER_BYTES) * PACKET_HEADER_BYTES;
+    framed + (framed * PACKET_HEADER_BYTES).div_ceil(PACKET_BYTES)
+}
+
 impl NodeWorld {
     /// Carries out what a brain asks of its network.
     pub(super) fn net(&mut self, stage: &mut NodeStage, member: Member, command: NetCommand) {
@@ -108,7 +114,9 @@ impl NodeWorld {
             let why = Cow::Borrowed("too slow: too many messages wait for it");
             return stage.happen(now, Happening::Ended(from, why));
         }
+        let bytes = self.bytes_from(now, from, bytes);
         let arrives = self.wires.carry(now, &way, bytes);
+        self.acknowledge(now, from, bytes);
         let own = self.connections.end_mut(from).expect("it was just there");
         let arrives = arrives.max(own.last_arrival);
         own.last_arrival = arrives;
@@ -121,6 +129,29 @@ impl NodeWorld {
             Carried::Input(input) => stage.deliver(arrives, target, *input),
             Carried::Happening(happening) => stage.happen(arrives, happening),
         }
+    }
+
+    /// What came from an end is acknowledged; in packets of its own, unless the other end's payload fills some.
+    pub(super) fn acknowledge(&mut self, now: Timestamp, from: EndId, bytes: u64) {
+        if self.is_filling_packets(now, from.other()) {
+            return;
+        }
+        if let Some(way) = self.connections.end(from).and_then(|own| own.way.as_ref()) {
+            self.wires.acknowledge(now, way, bytes);
+        }
+    }
+
+    /// What a frame that would take so many bytes on an idle wire takes when an end sends it now.
+    fn bytes_from(&self, now: Timestamp, end: EndId, wire_bytes: u64) -> u64 {
+        match self.is_filling_packets(now, end) {
+            true => bytes_in_full_packets(wire_bytes),
+            false => wire_bytes,
+        }
+    }
+
+    fn is_filling_packets(&self, now: Timestamp, from: EndId) -> bool {
+        let Some(own) = self.connections.end(from) else { return false };
+        own.way.as_ref().is_some_and(|way| self.wires.is_filling_packets(now, way, own.flow))
     }
 
     /// The other end is gone: its system says so, if it runs.
@@ -184,15 +215,19 @@ impl NodeWorld {
 
     /// When a probe's answer is back, if one comes.
     fn round_trip(&mut self, stage: &NodeStage, end: EndId) -> Option<Timestamp> {
-        let bytes = wire_bytes(PROBE_BYTES);
+        let now = stage.now();
         let other = self.connections.end(end.other())?.member;
         if !self.answers_probes(stage, other) {
             return None;
         }
         let over = self.connections.end(end)?.way.clone()?;
         let back = self.connections.end(end.other())?.way.clone()?;
-        let there = self.wires.carry(stage.now(), &over, bytes);
-        let answered = self.wires.carry_ahead(stage.now(), there, &back, bytes);
+        let bytes = wire_bytes(PROBE_BYTES);
+        let [asks, answers] = [end, end.other()].map(|end| self.bytes_from(now, end, bytes));
+        let there = self.wires.carry(now, &over, asks);
+        let answered = self.wires.carry_ahead(now, there, &back, answers);
+        // The answer acknowledges the question.
+        self.acknowledge(now, end.other(), answers);
         Some(answered)
     }
 

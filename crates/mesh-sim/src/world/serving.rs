@@ -413,10 +413,7 @@ impl NodeWorld {
         entry.under_way -= 1;
         let (getter, member, span) = (entry.getter, entry.getter_member, entry.span);
         let bytes = slice.bytes();
-        let way = self.connections.end(getter.other()).and_then(|other| other.way.clone());
-        if let Some(way) = way {
-            self.wires.acknowledge(stage.now(), &way, bytes.div_ceil(2 * PACKET_BYTES));
-        }
+        self.acknowledge(stage.now(), getter.other(), bytes);
         let Some(own) = self.connections.end_mut(getter) else { return self.serves.forget_if_done(number) };
         (own.heard, own.payload_heard) = (stage.now(), stage.now());
         let entry = self.serves.all.get_mut(&number).expect("it was just there");

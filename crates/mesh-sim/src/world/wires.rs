@@ -30,8 +30,8 @@ const PACKET_BYTES: u64 = 1448;
 
 /// A TCP acknowledgement with timestamps, as an Ethernet frame.
 const ACKNOWLEDGEMENT_BYTES: u64 = 66;
-/// On faster links acknowledgements take less than half a millisecond each, and are not played out.
-const ACKNOWLEDGEMENTS_MATTER_BELOW_BYTES_PER_S: u64 = 125_000;
+/// On faster links an acknowledgement takes less than half a millisecond: none is played out, nor what shares a packet.
+const PACKETS_MATTER_BELOW_BYTES_PER_S: u64 = 125_000;
 
 /// How frames get from one node to another.
 #[derive(Debug, Clone, PartialEq)]
@@ -276,17 +276,23 @@ impl Wires {
             // What is sent once more takes its place in the queues then: nobody waits behind it until it comes.
             repair_ns = repair_ns.saturating_add(retransmissions(wire, at, way, bytes));
         }
-        self.acknowledge(now, way, bytes.div_ceil(2 * PACKET_BYTES));
         Timestamp(at.0.saturating_add(repair_ns))
     }
 
-    /// What arrived over a way is acknowledged over the way back, every second packet and the last.
-    pub fn acknowledge(&mut self, now: Timestamp, way: &Way, acknowledgements: u64) {
-        let bytes = acknowledgements * ACKNOWLEDGEMENT_BYTES;
+    /// Whether payload of a connection is under way on a link so slow that it matters what shares its packets.
+    pub fn is_filling_packets(&self, now: Timestamp, way: &Way, flow: FlowId) -> bool {
+        let mut links = way.links.iter().map(|number| &self.wires[*number as usize]);
+        links.any(|wire| wire.rate_bytes_per_s() < PACKETS_MATTER_BELOW_BYTES_PER_S)
+            && self.flows.backlog_bytes(now, flow) > 0
+    }
+
+    /// So many bytes that arrived over a way are acknowledged over the way back, every second packet and the last.
+    pub fn acknowledge(&mut self, now: Timestamp, way: &Way, arrived_bytes: u64) {
+        let bytes = arrived_bytes.div_ceil(2 * PACKET_BYTES) * ACKNOWLEDGEMENT_BYTES;
         for number in way.links.iter() {
             let wire = &mut self.wires[(number ^ 1) as usize];
             let rate = wire.rate_bytes_per_s();
-            if rate < ACKNOWLEDGEMENTS_MATTER_BELOW_BYTES_PER_S {
+            if rate < PACKETS_MATTER_BELOW_BYTES_PER_S {
                 let _ = wire.queue.offer_ahead(now, now, bytes, rate, wire.burst_ns(&self.flows));
                 self.flows.burden(now, wire.resource, bytes);
             }
