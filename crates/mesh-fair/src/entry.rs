@@ -13,6 +13,8 @@ pub(crate) struct OpenGrant {
     pub(crate) bytes: u64,
     pub(crate) peer_mark: GrantMark,
     pub(crate) uplink_mark: GrantMark,
+    /// Whether the uplink's window counts it: not once it must have left the uplink, receipt or no.
+    pub(crate) in_uplink: bool,
 }
 
 /// A request the scheduler knows.
@@ -29,5 +31,10 @@ impl Entry {
     /// Bytes granted and not receipted.
     pub(crate) fn open_bytes(&self) -> u64 {
         self.open.iter().map(|grant| grant.bytes).sum()
+    }
+
+    /// Those of them that the uplink's window counts.
+    pub(crate) fn open_bytes_in_uplink(&self) -> u64 {
+        self.open.iter().filter(|grant| grant.in_uplink).map(|grant| grant.bytes).sum()
     }
 }

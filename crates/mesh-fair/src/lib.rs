@@ -12,7 +12,7 @@
 //! [`jain`] measures whether a split was just; [`credit`] remembers who gave how much, as a hint for priorities.
 //!
 //! Invariants: an idle flow keeps no credit; bytes granted and not receipted never exceed the window at the moment of
-//! the grant; a request is never granted more bytes than it asked for.
+//! the grant (the uplink's: but for those that must have left it); a request is never granted more bytes than it asked for.
 
 pub mod credit;
 pub mod drr;
@@ -21,6 +21,7 @@ pub mod fcfs;
 pub mod jain;
 mod max_filter;
 mod order;
+mod overdue;
 pub mod request;
 mod ring;
 pub mod token_bucket;

@@ -9,10 +9,10 @@
 //! Receipts must come at least per slice or every 25 ms while bytes arrive: a peer that receipts only a span far larger
 //! than its window would stop itself, and nobody else.
 //!
-//! Invariants: outstanding bytes ≤ window after each grant, for the peer and for the uplink; the grants of a request, less
-//! what was given back, never exceed its bytes.
+//! Invariants: outstanding bytes ≤ window after each grant, for the peer and, of those that may still be in it, for the
+//! uplink; the grants of a request, less what was given back, never exceed its bytes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use mesh_proto::limits::{SLICE_BYTES_MAX, SLICE_BYTES_MIN};
@@ -21,6 +21,7 @@ use mesh_proto::{ByteRate, NodeId, Timestamp};
 use crate::drr::{FlowKey, MemberKey, RequestKey};
 use crate::entry::{Entry, OpenGrant};
 use crate::order::Order;
+use crate::overdue::Overdue;
 use crate::request::{Discipline, EnqueueError, Grant, Request, SchedulerView};
 use crate::token_bucket::TokenBucket;
 use crate::window::{ReceiptSample, SendWindow, WindowConfig};
@@ -58,6 +59,10 @@ pub struct UplinkScheduler {
     bucket: Option<TokenBucket>,
     tokens_at: Option<Timestamp>,
     drain_until: Option<Timestamp>,
+    overdue: Overdue,
+    /// Peers that get nothing more until they give a sign of life.
+    missed: BTreeSet<NodeId>,
+    silent_at: Option<Timestamp>,
 }
 
 impl UplinkScheduler {
@@ -74,6 +79,9 @@ impl UplinkScheduler {
             bucket: None,
             tokens_at: None,
             drain_until: None,
+            overdue: Overdue::new(now),
+            missed: BTreeSet::new(),
+            silent_at: None,
         }
     }
 
@@ -116,6 +124,9 @@ impl UplinkScheduler {
     pub fn poll_grant(&mut self, now: Timestamp) -> Option<Grant> {
         self.tokens_at = None;
         self.tend_drain(now);
+        if self.silent_at.take().is_some() {
+            self.let_go_of_overdue(now);
+        }
         self.uplink.wake(now);
         let quantum_bytes = self.uplink_slice_bytes();
         loop {
@@ -129,6 +140,7 @@ impl UplinkScheduler {
             let enough = wanted.min((slice_bytes / 4).max(SLICE_BYTES_MIN as u64));
             if self.uplink.room() < enough {
                 self.uplink.note_blocked();
+                self.silent_at = Some(self.overdue.silent_at(&self.uplink));
                 return None;
             }
             if peer.room() < enough {
@@ -154,9 +166,12 @@ impl UplinkScheduler {
         let entry = self.requests.get_mut(&key).expect("only known requests are in the order");
         let node = entry.flow.node;
         let peer = self.peers.get_mut(&node).expect("a known request's peer is known");
+        if self.uplink.outstanding_bytes() == 0 {
+            self.overdue.moves(now);
+        }
         let (peer_mark, uplink_mark) = (peer.on_grant(now, bytes), self.uplink.on_grant(now, bytes));
         entry.remaining_bytes -= bytes;
-        entry.open.push_back(OpenGrant { bytes, peer_mark, uplink_mark });
+        entry.open.push_back(OpenGrant { bytes, peer_mark, uplink_mark, in_uplink: true });
         self.order.charge(key, bytes);
         if entry.remaining_bytes == 0 {
             self.order.remove(key);
@@ -188,12 +203,11 @@ impl UplinkScheduler {
     pub fn abandon(&mut self, request: RequestKey) {
         let Some(entry) = self.requests.remove(&request) else { return };
         self.order.remove(request);
-        let outstanding_bytes = entry.open_bytes();
-        self.uplink.forget(outstanding_bytes);
+        self.uplink.forget(entry.open_bytes_in_uplink());
         if let Some(peer) = self.peers.get_mut(&entry.flow.node) {
-            peer.forget(outstanding_bytes);
+            peer.forget(entry.open_bytes());
         }
-        self.order.unpark(&entry.flow.node);
+        self.on_heard(entry.flow.node);
         self.forget_member_if_idle(entry.flow.member);
     }
 
@@ -205,13 +219,17 @@ impl UplinkScheduler {
         while left > 0 {
             let Some(open) = entry.open.front_mut() else { break };
             let part = left.min(open.bytes);
-            let OpenGrant { peer_mark, uplink_mark, .. } = *open;
+            let OpenGrant { peer_mark, uplink_mark, in_uplink, .. } = *open;
             open.bytes -= part;
             left -= part;
             if open.bytes == 0 {
                 entry.open.pop_front();
             }
             peer.on_receipt(now, ReceiptSample { bytes: part, mark: peer_mark, path_rtt: None });
+            self.overdue.on_receipt(now, uplink_mark.at);
+            if !in_uplink {
+                continue;
+            }
             let path_rtt = peer.rtt().unwrap_or_default();
             // The uplink's round trip is its peers', weighted by bytes over about a window.
             let weight = u128::from(part);
@@ -223,7 +241,7 @@ impl UplinkScheduler {
         }
         let counted = self.receipted.entry(entry.flow.member).or_default();
         *counted = counted.saturating_add(bytes - left);
-        self.order.unpark(&node);
+        self.on_heard(node);
         self.drop_if_done(request);
         bytes - left
     }
@@ -235,11 +253,24 @@ impl UplinkScheduler {
         for key in gone {
             self.order.remove(key);
             if let Some(entry) = self.requests.remove(&key) {
-                self.uplink.forget(entry.open_bytes());
+                self.uplink.forget(entry.open_bytes_in_uplink());
                 self.forget_member_if_idle(entry.flow.member);
             }
         }
         self.peers.remove(&node);
+        self.missed.remove(&node);
+    }
+
+    fn unpark_unless_missed(&mut self, node: NodeId) {
+        if !self.missed.contains(&node) {
+            self.order.unpark(&node);
+        }
+    }
+
+    /// A peer gave a sign of life.
+    fn on_heard(&mut self, node: NodeId) {
+        self.missed.remove(&node);
+        self.order.unpark(&node);
     }
 
     /// The owner's limit on sending; `None` = none.
@@ -261,18 +292,24 @@ impl UplinkScheduler {
             self.uplink_rtt_ns = rtt.as_nanos();
             self.uplink.set_rtt(now, rtt);
         }
-        self.order.unpark(&node);
+        self.on_heard(node);
     }
 
     /// When to call [`poll_grant`](Self::poll_grant) again though nothing happened.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        [self.tokens_at, self.drain_until].into_iter().flatten().min()
+        [self.tokens_at, self.drain_until, self.silent_at].into_iter().flatten().min()
     }
 
     /// Bytes granted and not receipted.
     #[must_use]
     pub fn outstanding_bytes(&self) -> u64 {
+        self.peers.values().map(SendWindow::outstanding_bytes).sum()
+    }
+
+    /// Those of them that may still be in the uplink: what its window counts.
+    #[must_use]
+    pub fn uplink_bytes(&self) -> u64 {
         self.uplink.outstanding_bytes()
     }
 
@@ -298,7 +335,7 @@ impl UplinkScheduler {
     #[must_use]
     pub fn view(&self) -> SchedulerView {
         let mut view = SchedulerView {
-            outstanding_bytes: self.uplink.outstanding_bytes(),
+            outstanding_bytes: self.outstanding_bytes(),
             window_bytes: self.uplink.window_bytes(),
             rate: self.uplink.rate(),
             limit: self.bucket.as_ref().map(TokenBucket::rate),
@@ -329,26 +366,52 @@ impl UplinkScheduler {
     /// Takes back up to `unsent` bytes from the newest grants of a request.
     fn give_back(&mut self, request: RequestKey, unsent: u64) -> u64 {
         let Some(entry) = self.requests.get_mut(&request) else { return 0 };
-        let mut left = unsent;
+        let (mut left, mut in_uplink) = (unsent, 0);
         while left > 0 {
             let Some(open) = entry.open.back_mut() else { break };
             let part = left.min(open.bytes);
             open.bytes -= part;
             left -= part;
+            in_uplink += if open.in_uplink { part } else { 0 };
             if open.bytes == 0 {
                 entry.open.pop_back();
             }
         }
-        let back = unsent - left;
-        self.uplink.forget(back);
-        if let Some(peer) = self.peers.get_mut(&entry.flow.node) {
-            peer.forget(back);
-        }
+        let (back, node) = (unsent - left, entry.flow.node);
+        self.uplink.forget(in_uplink);
         if let Some(bucket) = &mut self.bucket {
             bucket.give_back(back);
         }
-        self.order.unpark(&entry.flow.node);
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.forget(back);
+            if peer.outstanding_bytes() == 0 {
+                self.missed.remove(&node);
+            }
+        }
+        self.unpark_unless_missed(node);
         back
+    }
+
+    /// Takes out of the uplink's window what must have left the uplink though no receipt came.
+    fn let_go_of_overdue(&mut self, now: Timestamp) {
+        let is_silent = now >= self.overdue.silent_at(&self.uplink);
+        if !self.overdue.looks(now) && !is_silent {
+            return;
+        }
+        for entry in self.requests.values_mut() {
+            let node = entry.flow.node;
+            let peer = self.peers.get(&node);
+            for grant in entry.open.iter_mut().filter(|grant| grant.in_uplink) {
+                let is_overtaken =
+                    |peer| self.overdue.is_overtaken(grant.uplink_mark.at, peer, PEER_QUEUE + UPLINK_QUEUE);
+                if is_silent || peer.is_some_and(is_overtaken) {
+                    grant.in_uplink = false;
+                    self.uplink.forget(grant.bytes);
+                    self.missed.insert(node);
+                    self.order.park(node);
+                }
+            }
+        }
     }
 
     fn drop_if_done(&mut self, request: RequestKey) {
@@ -376,9 +439,9 @@ impl UplinkScheduler {
             }
             self.drain_until = None;
             self.uplink.end_drain(now);
-            for (node, peer) in &mut self.peers {
-                peer.end_drain(now);
-                self.order.unpark(node);
+            self.peers.values_mut().for_each(|peer| _ = peer.end_drain(now));
+            for node in self.peers.keys().copied().collect::<Vec<_>>() {
+                self.unpark_unless_missed(node);
             }
             return;
         }

@@ -122,7 +122,7 @@ impl Checker {
         assert!(grant.bytes > 0 && grant.bytes <= model.remaining && grant.node == node(model.node));
         model.remaining -= grant.bytes;
         model.open += grant.bytes;
-        assert!(self.scheduler.outstanding_bytes() <= self.scheduler.window_bytes());
+        assert!(self.scheduler.uplink_bytes() <= self.scheduler.window_bytes());
         let peer = self.scheduler.peer_window(&grant.node).expect("a granted peer is known");
         assert!(peer.outstanding_bytes() <= peer.window_bytes());
     }
@@ -130,6 +130,7 @@ impl Checker {
     fn check(&self) {
         let open: u64 = self.model.values().map(|model| model.open).sum();
         assert_eq!(self.scheduler.outstanding_bytes(), open);
+        assert!(self.scheduler.uplink_bytes() <= open);
         for (key, model) in &self.model {
             assert_eq!(self.scheduler.remaining_bytes(RequestKey(*key)), Some(model.remaining));
         }

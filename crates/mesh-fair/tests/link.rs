@@ -160,3 +160,22 @@ fn classes_share_by_weight_and_none_starves() {
     assert!(shares[0].abs_diff(615) < 100 && shares[1].abs_diff(308) < 80 && shares[2].abs_diff(77) < 80, "{shares:?}");
     assert!(world.gap_max.iter().all(|gap| *gap < Duration::from_secs(2)));
 }
+
+/// What was sent to who is gone is never receipted, and the connection is known to be dead only minutes later.
+#[test]
+fn peers_that_vanish_do_not_keep_the_others_out() {
+    for (rate, gone) in [(mbit(1), 5), (mbit(50), 5), (mbit(50), 9), (mbit(1_000), 8)] {
+        let specs: Vec<PeerSpec> = (0..10).map(|peer| PeerSpec::one(peer, 2_000 + 3_000 * u64::from(peer))).collect();
+        let mut world = World::new(Discipline::DeficitRoundRobin, rate, &specs);
+        world.run_until_ms(3_000);
+        world.reset();
+        world.run_until_ms(24_000);
+        let before = world.utilisation();
+        (0..gone).for_each(|peer| world.vanish(peer));
+        world.run_until_ms(26_000);
+        world.reset();
+        world.run_until_ms(47_000);
+        println!("{rate} bytes/s, {gone} gone: {} of 1000 used, before {before}", world.utilisation());
+        assert!(world.utilisation() * 100 >= before * 95, "{rate} bytes/s, {gone} gone: {}", world.utilisation());
+    }
+}

@@ -54,6 +54,7 @@ impl PeerSpec {
 
 struct Peer {
     spec: PeerSpec,
+    is_gone: bool,
     path_free_at: u64,
     unreported: BTreeMap<RequestKey, u64>,
     flush_planned: bool,
@@ -121,7 +122,13 @@ impl World {
             let spec = spec.clone();
             world.scheduler.set_rtt(Timestamp::ZERO, node(index), spec.rtt);
             let requests = spec.requests;
-            world.peers.push(Peer { spec, path_free_at: 0, unreported: BTreeMap::new(), flush_planned: false });
+            world.peers.push(Peer {
+                spec,
+                is_gone: false,
+                path_free_at: 0,
+                unreported: BTreeMap::new(),
+                flush_planned: false,
+            });
             (0..requests).for_each(|slot| world.ask(index, slot));
         }
         world
@@ -129,6 +136,11 @@ impl World {
 
     pub fn change_rate_at(&mut self, seconds: u64, rate: u64) {
         self.plan(seconds * 1_000_000_000, Event::Rate(rate));
+    }
+
+    /// A peer's machine is off: what is sent to it is lost, and nobody says so.
+    pub fn vanish(&mut self, peer: usize) {
+        self.peers[peer].is_gone = true;
     }
 
     pub fn reset(&mut self) {
@@ -170,6 +182,7 @@ impl World {
         match event {
             Event::Wake => {}
             Event::Rate(rate) => self.rate = rate,
+            Event::Deliver(peer, ..) if self.peers[peer].is_gone => {}
             Event::Deliver(peer, request, bytes) => self.deliver(peer, request, bytes),
             Event::Flush(peer) => {
                 self.peers[peer].flush_planned = false;
@@ -237,7 +250,7 @@ impl World {
         while let Some(grant) = self.scheduler.poll_grant(self.now) {
             self.grants += 1;
             let window = self.scheduler.window_bytes();
-            assert!(self.scheduler.outstanding_bytes() <= window, "{} > {window}", self.scheduler.outstanding_bytes());
+            assert!(self.scheduler.uplink_bytes() <= window, "{} > {window}", self.scheduler.uplink_bytes());
             let peer_window = self.scheduler.peer_window(&grant.node).expect("the world asked for it");
             assert!(peer_window.outstanding_bytes() <= peer_window.window_bytes());
             let asked = self.asked.get_mut(&grant.request).expect("the world asked for it");
