@@ -127,6 +127,22 @@ fn a_silent_source_loses_its_spans_and_not_our_time() {
     assert!(world.counted(getter, "span_stolen") > 0);
 }
 
+/// Its connection stands, but nobody is there any more: the other source soon has what it was asked for.
+#[test]
+fn a_source_that_falls_silent_holds_nothing_up() {
+    let mut world = World::new();
+    let [vanishing, staying] = [(); 2].map(|()| world.add(50 * MBIT, &[]));
+    let getter = world.add(100 * MBIT, &[vanishing, staying]);
+    let shared = world.share(vanishing, "/data/file-400", Access::Ticket);
+    assert_eq!(world.share(staying, "/data/file-400", Access::Ticket).content_id, shared.content_id);
+    assert!(matches!(world.reply(getter, get_command(&shared.ticket)), UserReply::Getting(_)));
+    world.run_until(Duration::from_secs(1), |_| false);
+    world.hosts[vanishing].silent = true;
+    let done = world.run_until(Duration::from_secs(8), |world| report_of(world, getter).is_some());
+    assert!(done, "the silent source held it up");
+    assert!(world.is_connected(getter, vanishing));
+}
+
 #[test]
 fn a_dying_source_costs_nothing_but_its_share() {
     let mut world = World::new();

@@ -34,6 +34,8 @@ const GIVEN_RUNS_MAX: usize = 8192;
 /// What a source gives to others is had by them after so long at least, and given up after so long at most.
 const PATIENCE_MS_MIN: u64 = 250;
 const PATIENCE_MS_MAX: u64 = 30_000;
+/// A source that has given before is missed after so long at least.
+const MISSED_MS_MIN: u64 = 2000;
 /// Silence of a source that has given before: no less than this.
 const STALL_MS_MIN: u64 = 15_000;
 /// Silence of a source of which no rate is known, the first time …
@@ -149,8 +151,9 @@ pub struct Source {
     wait_ms: u64,
     /// The same for each span of ours that waited there.
     turn_ms: u64,
-    /// When it was last asked for a span.
+    /// When it was last asked for a span, and when bytes last came.
     pub(super) asked_span_at: Timestamp,
+    gave_at: Timestamp,
     goodput: Goodput,
 }
 
@@ -300,13 +303,25 @@ impl Source {
         }
     }
 
-    /// How long everything asked for should still take.
+    /// How long everything asked for should still take: who is silent stays so as long again, as far as anybody knows.
     #[must_use]
-    pub fn eta(&self) -> Duration {
+    pub fn eta(&self, now: Timestamp) -> Duration {
         match self.rate_bytes_per_s() {
             0 => Duration::from_secs(2),
-            rate => Duration::from_millis(self.in_flight_bytes().saturating_mul(1000) / rate),
+            rate => Duration::from_millis(self.in_flight_bytes().saturating_mul(1000) / rate).max(self.silence(now)),
         }
+    }
+
+    /// For how long it gave nothing of what it was asked for.
+    fn silence(&self, now: Timestamp) -> Duration {
+        let asked = self.fetches.values().map(|fetch| fetch.asked).min();
+        asked.map_or(Duration::ZERO, |asked| now.since(asked.max(self.gave_at)))
+    }
+
+    /// Whether it is silent for much longer than it ever was: it may be gone.
+    #[must_use]
+    pub fn is_missed(&self, now: Timestamp) -> bool {
+        self.rate_bytes_per_s() > 0 && self.silence(now) > Duration::from_millis((4 * self.wait_ms).max(MISSED_MS_MIN))
     }
 
     /// Silence for so long means that nothing more comes: four times what the work in flight should take. Of whom no
@@ -322,6 +337,9 @@ impl Source {
 
     /// Notes bytes that arrived.
     pub fn on_bytes(&mut self, now: Timestamp, bytes: u64) {
+        if bytes > 0 {
+            self.gave_at = now;
+        }
         if self.goodput.on_bytes(now, bytes) {
             self.failures = 0;
         }

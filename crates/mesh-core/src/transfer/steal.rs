@@ -52,7 +52,7 @@ impl Transfers {
                     let settled = now.since(fetch.asked) >= settled_after && (rate > 0 || is_silent);
                     settled && !fetch.cancelled && source.holds_all_of(fetch.chunks)
                 });
-                last.map(|(command, fetch)| (victim.eta(), *node, *command, fetch.payload_bytes))
+                last.map(|(command, fetch)| (victim.eta(now), *node, *command, fetch.payload_bytes))
             })
             .max();
         let Some((eta, node, command, bytes)) = victim else { return };
@@ -60,8 +60,11 @@ impl Transfers {
         if eta.as_millis() <= u128::from(own_ms) * u128::from(STEAL_FACTOR) {
             return;
         }
-        let fetch = transfer.sources.get_mut(&node).and_then(|source| source.fetches.get_mut(&command));
-        if let Some(fetch) = fetch {
+        let Some(victim) = transfer.sources.get_mut(&node) else { return };
+        if victim.is_missed(now) {
+            victim.back_off_once(now);
+        }
+        if let Some(fetch) = victim.fetches.get_mut(&command) {
             fetch.cancelled = true;
             ctx.count(EventKind::SpanStolen);
             ctx.net(NetCommand::CancelFetch { fetch: command });
