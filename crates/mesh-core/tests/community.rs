@@ -62,6 +62,16 @@ fn new_community(world: &mut World, host: usize, name: &str) -> CommunityId {
     view.community
 }
 
+/// A world of one host, whose member founded a community.
+fn founded() -> (World, usize, CommunityId) {
+    let mut world = World::new();
+    let founder = world.add(RATE, &[]);
+    world.settle(5);
+    let _ = new_member(&mut world, founder, "Ada");
+    let community = new_community(&mut world, founder, "Hill");
+    (world, founder, community)
+}
+
 fn invite(world: &mut World, host: usize, community: CommunityId, member: MemberId) -> UserReply {
     world.reply(host, UserCommand::CommunityInvite { community: Some(community), member })
 }
@@ -278,11 +288,8 @@ fn a_revocation_takes_back_all_that_stands_and_says_what() {
 
 #[test]
 fn what_the_disk_refused_is_said_and_written_down_later() {
-    let mut world = World::new();
-    let founder = world.add(RATE, &[]);
-    world.settle(5);
-    let _ = new_member(&mut world, founder, "Ada");
-    let (community, member) = (new_community(&mut world, founder, "Hill"), MemberId([0x77; 32]));
+    let (mut world, founder, community) = founded();
+    let member = MemberId([0x77; 32]);
     assert!(matches!(invite(&mut world, founder, community, member), UserReply::Invitation(_)));
     world.hosts[founder].store.write_failure = Some(Failure::passing("no space left"));
     let (kind, why) = refusal(revoke(&mut world, founder, &member.to_string(), false));
@@ -307,11 +314,7 @@ fn what_the_disk_refused_is_said_and_written_down_later() {
 
 #[test]
 fn what_is_answered_outlasts_a_kill() {
-    let mut world = World::new();
-    let founder = world.add(RATE, &[]);
-    world.settle(5);
-    let _ = new_member(&mut world, founder, "Ada");
-    let _ = new_community(&mut world, founder, "Hill");
+    let (mut world, founder, _) = founded();
     world.kill(founder);
     world.restart(founder, &[]);
     world.settle(5);

@@ -2,7 +2,7 @@
 //! until its connection is known to be dead.
 //!
 //! An uplink is a queue. When what was granted much later has arrived, what was granted before has left it; and when
-//! nothing at all arrives for much longer than the queue is, a little is tried beyond the oldest.
+//! nothing at all arrives for much longer than the queue is, all of it has.
 //!
 //! Invariant: what is let go of here stays in its peer's window.
 
@@ -26,7 +26,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub(crate) struct Overdue {
     /// When the youngest of the grants was given that something arrived of.
     arrived: Timestamp,
-    /// When something last arrived, or was tried.
+    /// When something last arrived, or was granted into an empty uplink.
     moved: Timestamp,
     looked: Timestamp,
 }
@@ -41,7 +41,7 @@ impl Overdue {
         (self.arrived, self.moved) = (self.arrived.max(granted), now);
     }
 
-    /// Something was granted into an empty uplink, or tried beyond what is silent.
+    /// Something was granted into an empty uplink.
     pub(crate) fn moves(&mut self, now: Timestamp) {
         self.moved = now;
     }
