@@ -143,6 +143,22 @@ fn a_source_that_falls_silent_holds_nothing_up() {
     assert!(world.is_connected(getter, vanishing));
 }
 
+/// What is taken from a source that never gave anything is asked of the one it was taken for, whoever would be asked first.
+#[test]
+fn what_is_taken_from_a_source_does_not_go_back_to_it() {
+    for silent in [0, 1] {
+        let mut world = World::new();
+        let sources = [(); 2].map(|()| world.add(50 * MBIT, &[]));
+        let getter = world.add(100 * MBIT, &sources);
+        let [shared, _] = sources.map(|source| world.share(source, "/data/file-400", Access::Ticket));
+        world.hosts[sources[silent]].silent = true;
+        assert!(matches!(world.reply(getter, get_command(&shared.ticket)), UserReply::Getting(_)));
+        let done = world.run_until(Duration::from_secs(20), |world| report_of(world, getter).is_some());
+        let stolen = world.counted(getter, "span_stolen");
+        assert!(done && stolen < 50, "{stolen} spans were taken from source {silent}");
+    }
+}
+
 #[test]
 fn a_dying_source_costs_nothing_but_its_share() {
     let mut world = World::new();

@@ -142,6 +142,7 @@ impl Transfers {
                 asked: ctx.now,
                 behind,
                 cancelled: false,
+                taken_for: None,
                 spares,
                 stale: false,
             },
@@ -185,6 +186,9 @@ impl Transfers {
         ctx.count_many(EventKind::ChunkVerified, u64::from(ended.chunks_verified.min(fetch.chunks.count)));
         let chunks = transfer.settle(node, &fetch, ended);
         self.judge(ctx, content, node, &fetch, &ended.outcome);
+        if let Some(thief) = fetch.taken_for {
+            self.hand_over(ctx, content, thief, fetch.chunks);
+        }
         Some(Fetched { content, node, chunks })
     }
 

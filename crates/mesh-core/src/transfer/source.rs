@@ -8,7 +8,7 @@ use mesh_proto::limits::SPAN_BYTES_MIN;
 use mesh_proto::message::Holding;
 use mesh_proto::port::net::LinkClass;
 use mesh_proto::record::Access;
-use mesh_proto::{ChunkRange, ChunkSet, CommandId, PageId, Timestamp};
+use mesh_proto::{ChunkRange, ChunkSet, CommandId, NodeId, PageId, Timestamp};
 
 use super::goodput::Goodput;
 
@@ -61,6 +61,8 @@ pub struct Fetch {
     pub behind: usize,
     /// Whether it was taken back: a faster source can have it, or nothing can be written now.
     pub cancelled: bool,
+    /// The faster source that is asked for it next.
+    pub taken_for: Option<NodeId>,
     /// Whether it was asked of a source that gives to others what they ask for, as something that only it has.
     pub spares: bool,
     /// Whether the store looked at the disk anew since: what it says of chunks is known better.
@@ -388,6 +390,7 @@ mod tests {
             asked,
             behind,
             cancelled: false,
+            taken_for: None,
             spares: false,
             stale: false,
         }

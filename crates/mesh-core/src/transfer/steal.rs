@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use mesh_analytics::EventKind;
 use mesh_proto::port::NetCommand;
-use mesh_proto::{ContentId, NodeId};
+use mesh_proto::{ChunkRange, ChunkSet, ContentId, NodeId};
 
 use super::Transfers;
 use super::source::Source;
+use super::state::Phase;
 use crate::Context;
 
 /// A span is taken back from a slow source only if another would be done in less than a third of the time.
@@ -65,9 +66,21 @@ impl Transfers {
             victim.back_off_once(now);
         }
         if let Some(fetch) = victim.fetches.get_mut(&command) {
-            fetch.cancelled = true;
+            (fetch.cancelled, fetch.taken_for) = (true, Some(thief));
             ctx.count(EventKind::SpanStolen);
             ctx.net(NetCommand::CancelFetch { fetch: command });
         }
+    }
+
+    /// Asks the thief for what came back for it. Left to whoever is asked first it might go to who had it, be taken again
+    /// half a second later, and so on for ever.
+    pub(super) fn hand_over(&mut self, ctx: &mut Context, content: ContentId, thief: NodeId, chunks: ChunkRange) {
+        let Some(transfer) = self.transfers.get(&content) else { return };
+        let is_usable = transfer.sources.get(&thief).is_some_and(|source| source.is_usable(ctx.now));
+        if !is_usable || !matches!(transfer.phase, Phase::Fetching) {
+            return;
+        }
+        let mut candidates = transfer.candidates().intersection(&ChunkSet::from_iter([chunks]));
+        while self.has_room(content, thief, false) && self.ask_source(ctx, content, thief, false, &mut candidates) {}
     }
 }
