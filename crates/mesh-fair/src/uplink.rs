@@ -129,12 +129,14 @@ impl UplinkScheduler {
         }
         self.uplink.wake(now);
         let quantum_bytes = self.uplink_slice_bytes();
+        let shared_queue = self.uplink.standing_queue();
         loop {
             let key = self.order.pick(quantum_bytes)?;
             let entry = self.requests.get(&key)?;
             let (node, remaining_bytes) = (entry.flow.node, entry.remaining_bytes);
             let peer = self.peers.get_mut(&node)?;
             peer.wake(now);
+            peer.set_shared_queue(shared_queue);
             let slice_bytes = slice_bytes(peer).min(quantum_bytes);
             let wanted = slice_bytes.min(remaining_bytes);
             let enough = wanted.min((slice_bytes / 4).max(SLICE_BYTES_MIN as u64));

@@ -99,6 +99,9 @@ pub struct SendWindow {
     round_queue: Option<Duration>,
     round_closed: Option<ClosedRound>,
     queue_seen: Duration,
+    /// Whether the last round was held back by this window.
+    is_full: bool,
+    shared_queue: Duration,
     instant: Timestamp,
     burst_bytes: u64,
     burst_bytes_max: u64,
@@ -127,6 +130,8 @@ impl SendWindow {
             round_queue: None,
             round_closed: None,
             queue_seen: Duration::MAX,
+            is_full: false,
+            shared_queue: Duration::ZERO,
             instant: now,
             burst_bytes: 0,
             burst_bytes_max: 0,
@@ -170,14 +175,30 @@ impl SendWindow {
         } else if let Some(bytes) = self.startup_bytes {
             bytes
         } else {
-            // Receipts that bring much at once need a window that holds what they collect.
-            let burst = (self.burst_bytes_max + rate.bytes_in(BURST_SLACK)).min(rate.bytes_in(BURST_MAX));
             let headroom = rate.bytes_in(self.config.headroom_below.saturating_sub(self.queue_seen));
-            let bytes =
-                path_bytes.saturating_add(rate.bytes_in(self.config.queue_target).max(burst)).saturating_add(headroom);
+            let bytes = path_bytes
+                .saturating_add(self.queue_bytes())
+                .saturating_add(rate.bytes_in(self.shared_queue))
+                .saturating_add(headroom);
             self.refill_bytes.map_or(bytes, |refill| refill.min(bytes))
         };
         bytes.clamp(WINDOW_BYTES_MIN, WINDOW_BYTES_MAX)
+    }
+
+    /// The queue it lets build: what is allowed, or what receipts that bring much at once collect.
+    fn queue_bytes(&self) -> u64 {
+        let rate = ByteRate(self.rates.max());
+        let burst = (self.burst_bytes_max + rate.bytes_in(BURST_SLACK)).min(rate.bytes_in(BURST_MAX));
+        rate.bytes_in(self.config.queue_target).max(burst)
+    }
+
+    /// The queue it builds now, if it is what holds senders back.
+    #[must_use]
+    pub fn standing_queue(&self) -> Duration {
+        match (self.is_full, self.rates.max()) {
+            (true, rate) if rate > 0 => Duration::from_nanos(self.queue_bytes().saturating_mul(1_000_000_000) / rate),
+            _ => Duration::ZERO,
+        }
     }
 
     /// What may be granted now.
@@ -223,6 +244,12 @@ impl SendWindow {
             self.startup_bytes = Some(initial_bytes(Some(rtt)));
         }
         self.see_rtt(now, rtt);
+    }
+
+    /// So much of the queue that receipts meet is before this window's path, where others' windows share it: it is not
+    /// held against the path.
+    pub fn set_shared_queue(&mut self, queue: Duration) {
+        self.shared_queue = queue;
     }
 
     /// Replaces the round trip by one that others measured.
@@ -321,6 +348,7 @@ impl SendWindow {
         self.burst_bytes_max = fade.max(self.burst_bytes);
         self.burst_bytes = 0;
         if let Some(closed) = self.round_closed.take() {
+            self.is_full = closed.blocked;
             if let Some(queue) = closed.queue.filter(|_| self.drain.is_none()) {
                 self.queue_seen = queue;
             }
