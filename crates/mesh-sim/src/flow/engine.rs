@@ -77,6 +77,16 @@ impl Flows {
         }
     }
 
+    /// Lets so much go at once over a resource after a rest, as shapers with a token bucket do. One that was never added is
+    /// ignored.
+    pub fn set_burst(&mut self, now: Timestamp, resource: ResourceId, bytes: u64) {
+        self.reach(now);
+        if let Some(state) = self.resources.get_mut(resource.0 as usize) {
+            state.burst = bytes as f64;
+            (state.owed, state.owed_at) = (-state.burst, now);
+        }
+    }
+
     /// Opens a flow over a path.
     ///
     /// # Errors
@@ -186,9 +196,9 @@ impl Flows {
 
     /// A control message of so many bytes crosses a resource, outside of any flow.
     ///
-    /// It uses what the flows leave free. What they don't leave free is owed, and delays the next item that begins
-    /// there by the time its bytes take. An item that begins on several resources pays the largest of their debts,
-    /// which settles all of them: the message that crosses them all was one.
+    /// It uses what the flows leave free or left before, as far as that may go at once. What they don't leave free is owed,
+    /// and delays the next item that begins there by the time its bytes take. An item that begins on several resources
+    /// pays the largest of their debts, which settles all of them: the message that crosses them all was one.
     pub fn burden(&mut self, now: Timestamp, resource: ResourceId, bytes: u64) {
         self.reach(now);
         if (resource.0 as usize) < self.resources.len() {

@@ -89,28 +89,35 @@ impl Flows {
         self.set_timer(index);
     }
 
-    /// What the next item is delayed by, in bytes of its flow.
+    /// What the next item is delayed by, in bytes of its flow; below zero, what of it goes at once.
     fn take_owed(&mut self, index: u32) -> f64 {
-        if self.flows[index as usize].items.is_empty() {
+        let Some(item) = self.flows[index as usize].items.front() else { return 0.0 };
+        let mut delay = -(item.bytes as f64);
+        let holds = self.shares.holds(index).len();
+        for place in 0..holds {
+            let hold = self.shares.holds(index)[place];
+            self.pay(hold.resource);
+            let is_down = self.shares.capacity(hold.resource) <= 0.0;
+            let owed = self.resources[hold.resource as usize].owed;
+            delay = delay.max(if is_down { owed.max(0.0) } else { owed / hold.weight() });
+        }
+        if holds == 0 {
             return 0.0;
         }
-        let mut delay = 0.0f64;
-        for place in 0..self.shares.holds(index).len() {
+        for place in 0..holds {
             let hold = self.shares.holds(index)[place];
-            if self.resources[hold.resource as usize].owed > 0.0 {
-                self.pay(hold.resource);
-                let owed = std::mem::take(&mut self.resources[hold.resource as usize].owed);
-                delay = delay.max(owed / hold.weight());
-            }
+            let state = &mut self.resources[hold.resource as usize];
+            state.owed = state.owed.min(0.0) - delay.min(0.0) * hold.weight();
         }
         delay
     }
 
-    /// Pays what a resource owes from what its flows have left free since it was last asked.
+    /// Pays what a resource owes from what its flows have left free since it was last asked; beyond, as much is saved as
+    /// may go at once.
     pub(super) fn pay(&mut self, resource: u32) {
         let state = &mut self.resources[resource as usize];
         let free = (self.shares.capacity(resource) - state.used).max(0.0);
-        state.owed = (state.owed - free * seconds(state.owed_at, self.now)).max(0.0);
+        state.owed = (state.owed - free * seconds(state.owed_at, self.now)).max(-state.burst);
         state.owed_at = self.now;
     }
 

@@ -13,8 +13,9 @@ use super::{PathQuality, free_rate_bytes_per_s};
 pub(super) struct Resource {
     pub(super) carried: f64,
     pub(super) used: f64,
-    /// Bytes of control messages that displace payload and have not yet.
+    /// Bytes of control messages that displace payload and have not yet; below zero, what goes at once after a rest.
     pub(super) owed: f64,
+    pub(super) burst: f64,
     pub(super) owed_at: Timestamp,
 }
 

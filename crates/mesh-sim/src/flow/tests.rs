@@ -199,6 +199,21 @@ fn control_messages_delay_payload_by_their_bytes_and_only_where_it_is_in_their_w
 }
 
 #[test]
+fn after_a_rest_a_burst_goes_at_once_and_control_messages_take_of_it() {
+    let (mut flows, resource, [flow]) = link(NEAR);
+    flows.set_burst(at_ms(0), resource, 20_000);
+    flows.burden(at_ms(0), resource, 5_000);
+    flows.send(at_ms(0), flow, 10_000, 1).unwrap();
+    flows.send(at_ms(0), flow, 105_000, 2).unwrap();
+    assert_eq!(left(&mut flows, at_ms(500)), [(1, 0), (2, 100)], "5 KB are left of the burst for the second");
+    flows.send(at_ms(500), flow, 115_000, 3).unwrap();
+    assert_eq!(left(&mut flows, at_ms(700)), [(3, 595)], "a rest fills the bucket, and no more");
+    flows.set_capacity(at_ms(1_000), resource, 0);
+    flows.send(at_ms(1_000), flow, 10_000, 4).unwrap();
+    assert_eq!(left(&mut flows, at_ms(2_000)), [], "nothing goes over what is down");
+}
+
+#[test]
 fn a_flow_over_nothing_is_as_fast_as_its_ramp() {
     let mut flows = Flows::new();
     let flow = flows.open(Timestamp::ZERO, &[], quality(100 * MS)).unwrap();

@@ -34,8 +34,8 @@ pub struct LinkQuality {
     /// `buffer`: how much may wait before the link, 1 byte to 1 GiB; text such as "64 KiB", or whole bytes. Default:
     /// what the rate sends in 200 ms, at least 3,000 bytes.
     pub buffer_bytes: u64,
-    /// `burst`: how much goes at once after a rest, as shapers with a token bucket permit, up to 1 GiB. Payload on the
-    /// link uses it up. Default 0.
+    /// `burst`: how much goes at once after a rest, as shapers with a token bucket permit, up to 1 GiB: of frames and of payload
+    /// together. Default 0.
     pub burst_bytes: u64,
     /// `loss`: what is lost, besides what finds the buffer full. Default: nothing.
     pub loss: Loss,

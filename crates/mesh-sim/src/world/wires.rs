@@ -135,13 +135,17 @@ impl Wires {
     #[must_use]
     pub fn new(topology: Topology, seed: u64, congestion: Congestion) -> Self {
         let mut flows = Flows::new();
-        let mut add = |rate| flows.add_resource(rate).expect("a topology has fewer links than there may be resources");
-        let (inside, nowhere) = (add(INSIDE_BYTES_PER_S), add(0));
-        let channels = topology.channels.iter().map(|channel| add(channel.rate_bytes_per_s)).collect();
+        let add = |flows: &mut Flows, rate| {
+            flows.add_resource(rate).expect("a topology has fewer links than there may be resources")
+        };
+        let (inside, nowhere) = (add(&mut flows, INSIDE_BYTES_PER_S), add(&mut flows, 0));
+        let channels = topology.channels.iter().map(|channel| add(&mut flows, channel.rate_bytes_per_s)).collect();
         let wires = topology.directed_links().map(|directed| {
             let (quality, index) = (topology.quality(directed).clone(), u64::from(directed.0));
+            let resource = add(&mut flows, quality.rate_bytes_per_s);
+            flows.set_burst(Timestamp::ZERO, resource, quality.burst_bytes);
             Wire {
-                resource: add(quality.rate_bytes_per_s),
+                resource,
                 state: LinkState::new(quality, Stream::new(seed, "link states", index)),
                 channels: topology.link(directed).channels.clone(),
                 queue: LinkQueue::default(),
