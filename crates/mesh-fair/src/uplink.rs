@@ -448,7 +448,8 @@ impl UplinkScheduler {
             return;
         }
         let is_stale = |peer: &SendWindow| peer.outstanding_bytes() > 0 && peer.is_rtt_stale(now);
-        if self.uplink.is_starting() || !self.peers.values().any(is_stale) {
+        // Without a request nothing is outstanding, and this is asked at every input.
+        if self.requests.is_empty() || self.uplink.is_starting() || !self.peers.values().any(is_stale) {
             return;
         }
         let longest = self.peers.values().filter_map(SendWindow::rtt).max().unwrap_or_default();

@@ -30,23 +30,26 @@ pub fn rarest(
     let total = candidates.len();
     let mut below = |bound: u32| u32::try_from(random_below(u64::from(bound))).unwrap_or(0);
     let first = if total > COMPARED_MAX { below(total) } else { 0 };
-    let compared = || from_place(candidates, first).take(COMPARED_MAX as usize);
-    let (mut fewest, mut equals) = (holders_max, 0u32);
-    for chunk in compared() {
+    let compared = from_place(candidates, first).take(COMPARED_MAX as usize);
+    let (mut fewest, mut equals) = (holders_max, Vec::new());
+    for chunk in compared {
         let holders = rarity.of(chunk);
         if holders < fewest {
-            (fewest, equals) = (holders, 0);
+            fewest = holders;
+            equals.clear();
         }
-        equals += u32::from(holders == fewest);
+        if holders == fewest {
+            equals.push(chunk);
+        }
     }
-    if equals == 0 {
+    if equals.is_empty() {
         return None;
     }
     if let Some(near) = near.filter(|chunk| candidates.contains(*chunk) && rarity.of(*chunk) <= fewest) {
         return Some(near);
     }
-    let which = below(equals) as usize;
-    compared().filter(|chunk| rarity.of(*chunk) == fewest).nth(which)
+    let which = below(u32::try_from(equals.len()).unwrap_or(u32::MAX)) as usize;
+    equals.get(which).copied()
 }
 
 /// All positions of a set in order, from that at a place in this order on, and round.
