@@ -46,7 +46,7 @@ impl Node {
     pub fn inside(&self) -> Inside {
         let summary = self.records.summary();
         Inside {
-            nodes_known: self.records.nodes().count(),
+            nodes_known: self.records.node_count(),
             catalogue_entries: self.records.catalogue().count(),
             records_sum: summary.iter().fold(0, |sum, bucket| sum.rotate_left(7) ^ bucket),
             peers_connected: self.peers.connected().count(),

@@ -22,6 +22,19 @@ pub enum LinkClass {
     Metered,
 }
 
+impl LinkClass {
+    /// Its name, as in data.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Loopback => "loopback",
+            Self::SameSegment => "same_segment",
+            Self::Farther => "farther",
+            Self::Metered => "metered",
+        }
+    }
+}
+
 /// How a node was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

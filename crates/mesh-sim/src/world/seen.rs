@@ -4,7 +4,6 @@
 //! Invariant: looking changes nothing.
 
 use mesh_proto::{ConnectionId, Timestamp};
-use serde_json::{Value, json};
 
 use super::connection::Connection;
 use super::node::Power;
@@ -29,40 +28,38 @@ impl Sim {
         let links = (0..topology.links.len() as u32).map(|number| self.link(number));
         let connections = world.connections.iter().filter_map(|(id, connection)| self.connection(id, connection));
         Graph {
-            figures: figures(json!({"time_s": seconds(self.now())})),
+            figures: Figures::default().with("time_s", seconds(self.now())),
             nodes: nodes.map(|(node, program)| (node.name.clone(), self.node_figures(node, program))).collect(),
             edges: links.chain(connections).collect(),
         }
     }
 
     fn node_figures(&self, node: &Node, program: Option<Member>) -> Figures {
-        let mut seen = figures(json!({"role": node.role.name()}));
+        let mut seen = Figures::default().with("role", node.role.name());
         if let Some(position) = node.position {
-            seen.extend(figures(json!({"x_m": position.x_m(), "y_m": position.y_m()})));
+            seen = seen.with("x_m", position.x_m()).with("y_m", position.y_m());
         }
         let Some(member) = program else { return seen };
         let world = self.world();
         let is_running = world.node(member).power == Power::On;
         let tally = self.tally(member);
-        seen.extend(figures(json!({
-            "number": member.0,
-            "node": world.node(member).id.short(),
-            "running": is_running,
-            "payload_sent_bytes": tally.payload_sent_bytes,
-            "payload_received_bytes": tally.payload_received_bytes,
-            "control_bytes": tally.control_bytes,
-            "fetched": tally.completions.len(),
-        })));
-        if let Some(inside) = self.brain(member).filter(|_| is_running).map(|brain| brain.inside()) {
-            seen.extend(figures(json!({
-                "peers_connected": inside.peers_connected,
-                "nodes_known": inside.nodes_known,
-                "catalogue_entries": inside.catalogue_entries,
-                "transfers": inside.transfers,
-                "requests": inside.serves,
-            })));
+        let seen = seen
+            .with("number", u64::from(member.0))
+            .with("node", world.node(member).id.short())
+            .with("running", is_running)
+            .with("payload_sent_bytes", tally.payload_sent_bytes)
+            .with("payload_received_bytes", tally.payload_received_bytes)
+            .with("control_bytes", tally.control_bytes)
+            .with("fetched", tally.completions.len());
+        match self.brain(member).filter(|_| is_running).map(|brain| brain.inside()) {
+            None => seen,
+            Some(inside) => seen
+                .with("peers_connected", inside.peers_connected)
+                .with("nodes_known", inside.nodes_known)
+                .with("catalogue_entries", inside.catalogue_entries)
+                .with("transfers", inside.transfers)
+                .with("requests", inside.serves),
         }
-        seen
     }
 
     fn link(&self, number: u32) -> Edge {
@@ -70,18 +67,17 @@ impl Sim {
         let link = &wires.topology().links[number as usize];
         let [there, back] = [2 * number, 2 * number + 1].map(|wire| wires.seen(self.now(), DirectedLink(wire)));
         Edge {
-            ends: [link.a, link.b].map(|end| wires.topology().nodes[end as usize].name.clone()),
+            ends: [link.a, link.b],
             cost_ms: there.delay_ns as f64 / 1e6,
-            figures: figures(json!({
-                "kind": "link",
-                "class": link.quality.class,
-                "up_there": there.is_up,
-                "up_back": back.is_up,
-                "rate_bytes_per_s_there": there.rate_bytes_per_s,
-                "rate_bytes_per_s_back": back.rate_bytes_per_s,
-                "payload_bytes_there": there.carried_bytes,
-                "payload_bytes_back": back.carried_bytes,
-            })),
+            figures: Figures::default()
+                .with("kind", "link")
+                .with("class", link.quality.class.name())
+                .with("up_there", there.is_up)
+                .with("up_back", back.is_up)
+                .with("rate_bytes_per_s_there", there.rate_bytes_per_s)
+                .with("rate_bytes_per_s_back", back.rate_bytes_per_s)
+                .with("payload_bytes_there", there.carried_bytes)
+                .with("payload_bytes_back", back.carried_bytes),
         }
     }
 
@@ -89,29 +85,20 @@ impl Sim {
     fn connection(&self, id: ConnectionId, connection: &Connection) -> Option<Edge> {
         let Connection { ends, class, since } = connection;
         let wires = &self.world().wires;
-        let place = |member: Member| wires.topology().nodes[wires.place_of(member) as usize].name.clone();
         let [there, back] = [0, 1].map(|end: usize| wires.flows.rate_bytes_per_s(ends[end].flow));
         let delay_ns = ends[0].way.as_ref().map_or(0, |way| way.delay_ns);
         ends.iter().all(|end| end.open).then(|| Edge {
-            ends: [place(ends[0].member), place(ends[1].member)],
+            ends: [0, 1].map(|end: usize| wires.place_of(ends[end].member)),
             cost_ms: delay_ns as f64 / 1e6,
-            figures: figures(json!({
-                "kind": "connection",
-                "connection": id.0,
-                "class": class,
-                "since_s": seconds(*since),
-                "cut": ends.iter().any(|end| end.way.is_none()),
-                "payload_bytes_per_s_there": there,
-                "payload_bytes_per_s_back": back,
-            })),
+            figures: Figures::default()
+                .with("kind", "connection")
+                .with("connection", id.0)
+                .with("class", class.name())
+                .with("since_s", seconds(*since))
+                .with("cut", ends.iter().any(|end| end.way.is_none()))
+                .with("payload_bytes_per_s_there", there)
+                .with("payload_bytes_per_s_back", back),
         })
-    }
-}
-
-fn figures(value: Value) -> Figures {
-    match value {
-        Value::Object(figures) => figures,
-        _ => Figures::new(),
     }
 }
 
@@ -127,11 +114,12 @@ mod tests {
     use crate::fault::{Targets, What};
     use crate::flow::Congestion;
     use crate::topology::TopologyPlan;
+    use crate::topology::export::Figure;
     use crate::world::node::NodeOptions;
     use crate::world::wires::Wires;
 
-    fn of_kind<'a>(graph: &'a Graph, kind: &str) -> Vec<&'a Edge> {
-        graph.edges.iter().filter(|edge| edge.figures["kind"] == kind).collect()
+    fn of_kind<'a>(graph: &'a Graph, kind: &'static str) -> Vec<&'a Edge> {
+        graph.edges.iter().filter(|edge| edge.figures.get("kind") == Some(&kind.into())).collect()
     }
 
     #[test]
@@ -149,14 +137,23 @@ mod tests {
         sim.run_for(Duration::from_millis(1));
         let (digest, graph) = (sim.digest(), sim.graph());
         assert_eq!(sim.digest(), digest);
-        let running: Vec<bool> = graph.nodes[..3].iter().map(|(_, seen)| seen["running"] == true).collect();
+        let running: Vec<bool> =
+            graph.nodes[..3].iter().map(|(_, seen)| seen.get("running") == Some(&true.into())).collect();
         assert_eq!(running, [true, true, false]);
-        assert_eq!(graph.nodes[1].1["fetched"], 1);
+        assert_eq!(graph.nodes[1].1.get("fetched"), Some(&Figure::Count(1)));
         let links = of_kind(&graph, "link");
-        assert_eq!(links.iter().map(|link| link.figures["up_there"] == true).collect::<Vec<_>>(), [true, false, true]);
-        let moved = |link: &Edge| ["there", "back"].map(|way| link.figures[&format!("payload_bytes_{way}")].as_u64());
-        assert!(moved(links[0]).into_iter().flatten().any(|bytes| bytes >= 1_000_000), "{:?}", links[0]);
-        assert_eq!(moved(links[2]), [Some(0), Some(0)]);
+        assert_eq!(
+            links.iter().map(|link| link.figures.get("up_there") == Some(&true.into())).collect::<Vec<_>>(),
+            [true, false, true]
+        );
+        let moved = |link: &Edge| {
+            ["payload_bytes_there", "payload_bytes_back"].map(|name| match link.figures.get(name) {
+                Some(Figure::Count(bytes)) => *bytes,
+                other => panic!("{name} is {other:?}"),
+            })
+        };
+        assert!(moved(links[0]).into_iter().any(|bytes| bytes >= 1_000_000), "{:?}", links[0]);
+        assert_eq!(moved(links[2]), [0, 0]);
         assert_eq!(of_kind(&graph, "connection").len(), 1);
     }
 }

@@ -2,15 +2,92 @@
 //!
 //! Invariant: nodes and edges are written in their order, and both formats carry the same figures.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer};
 
 use super::graphml::escape;
+use super::json::{Items, NetLink, NetNode, NetworkGraph, write};
 
-/// Figures of a node, an edge or a graph, by name.
-pub type Figures = Map<String, Value>;
+/// One figure.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Figure {
+    /// Whether something is so.
+    Flag(bool),
+    /// How many.
+    Count(u64),
+    /// How much.
+    Real(f64),
+    /// One of a few words.
+    Word(&'static str),
+    /// Any text.
+    Text(String),
+}
+
+/// Figures of a node, an edge or a graph, by name, in the order in which they are written.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Figures(Vec<(&'static str, Figure)>);
+
+impl Figures {
+    /// The same with one more.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, figure: impl Into<Figure>) -> Self {
+        self.0.reserve(8);
+        self.0.push((name, figure.into()));
+        self
+    }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Figure> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, figure)| figure)
+    }
+}
+
+impl Serialize for Figures {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, figure)| (name, figure)))
+    }
+}
+
+impl From<bool> for Figure {
+    fn from(flag: bool) -> Self {
+        Self::Flag(flag)
+    }
+}
+
+impl From<u64> for Figure {
+    fn from(count: u64) -> Self {
+        Self::Count(count)
+    }
+}
+
+impl From<usize> for Figure {
+    fn from(count: usize) -> Self {
+        Self::Count(count as u64)
+    }
+}
+
+impl From<f64> for Figure {
+    fn from(real: f64) -> Self {
+        Self::Real(real)
+    }
+}
+
+impl From<&'static str> for Figure {
+    fn from(word: &'static str) -> Self {
+        Self::Word(word)
+    }
+}
+
+impl From<String> for Figure {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
 
 /// A graph. Nodes may be joined by more than one edge.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -26,8 +103,8 @@ pub struct Graph {
 /// What joins two nodes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Edge {
-    /// The names of its ends.
-    pub ends: [String; 2],
+    /// Which nodes, by their places in the graph's list.
+    pub ends: [u32; 2],
     /// What NetJSON calls its cost: the time of a small frame, in milliseconds.
     pub cost_ms: f64,
     /// What is said of it.
@@ -38,21 +115,24 @@ impl Graph {
     /// As a NetJSON NetworkGraph.
     #[must_use]
     pub fn netjson(&self) -> String {
-        let node = |(name, figures): &(String, Figures)| json!({"id": name, "properties": figures});
-        let link = |edge: &Edge| {
-            let [source, target] = &edge.ends;
-            json!({"source": source, "target": target, "cost": edge.cost_ms, "properties": edge.figures})
-        };
-        let graph = json!({
-            "type": "NetworkGraph",
-            "protocol": "mesh-sim",
-            "version": env!("CARGO_PKG_VERSION"),
-            "metric": "ms",
-            "nodes": self.nodes.iter().map(node).collect::<Vec<_>>(),
-            "links": self.edges.iter().map(link).collect::<Vec<_>>(),
-            "properties": self.figures,
-        });
-        graph.to_string()
+        write(&NetworkGraph {
+            r#type: "NetworkGraph",
+            protocol: "mesh-sim",
+            version: env!("CARGO_PKG_VERSION"),
+            metric: "ms",
+            nodes: Items(|| self.nodes.iter().map(|(name, figures)| NetNode { id: name, properties: figures })),
+            links: Items(|| {
+                self.edges.iter().map(|edge| {
+                    let [source, target] = self.names(edge);
+                    NetLink { source, target, cost: edge.cost_ms, properties: &edge.figures }
+                })
+            }),
+            properties: &self.figures,
+        })
+    }
+
+    fn names(&self, edge: &Edge) -> [&str; 2] {
+        edge.ends.map(|end| self.nodes[end as usize].0.as_str())
     }
 
     /// As GraphML with typed keys.
@@ -74,7 +154,7 @@ impl Graph {
             text.push_str("</node>\n");
         }
         for edge in &self.edges {
-            let [source, target] = [escape(&edge.ends[0]), escape(&edge.ends[1])];
+            let [source, target] = self.names(edge).map(escape);
             put(&mut text, format_args!("<edge source=\"{source}\" target=\"{target}\">"));
             put_data(&mut text, "edge", &edge.figures);
             text.push_str("</edge>\n");
@@ -85,24 +165,24 @@ impl Graph {
 
     /// All figures there are, with the type that holds each of its values.
     fn keys(&self) -> BTreeMap<(&'static str, &str), &'static str> {
-        let of_graph = self.figures.iter().map(|figure| ("graph", figure));
-        let of_nodes = self.nodes.iter().flat_map(|(_, figures)| figures.iter().map(|figure| ("node", figure)));
-        let of_edges = self.edges.iter().flat_map(|edge| edge.figures.iter().map(|figure| ("edge", figure)));
+        let of_graph = self.figures.0.iter().map(|figure| ("graph", figure));
+        let of_nodes = self.nodes.iter().flat_map(|(_, figures)| figures.0.iter().map(|figure| ("node", figure)));
+        let of_edges = self.edges.iter().flat_map(|edge| edge.figures.0.iter().map(|figure| ("edge", figure)));
         let mut keys: BTreeMap<(&'static str, &str), &'static str> = BTreeMap::new();
-        for (of, (name, value)) in of_graph.chain(of_nodes).chain(of_edges) {
-            let kind = kind_of(value);
-            keys.entry((of, name.as_str())).and_modify(|known| *known = wider(known, kind)).or_insert(kind);
+        for (of, (name, figure)) in of_graph.chain(of_nodes).chain(of_edges) {
+            let kind = kind_of(figure);
+            keys.entry((of, *name)).and_modify(|known| *known = wider(known, kind)).or_insert(kind);
         }
         keys
     }
 }
 
-fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Bool(_) => "boolean",
-        Value::Number(number) if number.is_f64() => "double",
-        Value::Number(_) => "long",
-        _ => "string",
+fn kind_of(figure: &Figure) -> &'static str {
+    match figure {
+        Figure::Flag(_) => "boolean",
+        Figure::Count(_) => "long",
+        Figure::Real(_) => "double",
+        Figure::Word(_) | Figure::Text(_) => "string",
     }
 }
 
@@ -116,10 +196,13 @@ fn wider(one: &'static str, other: &'static str) -> &'static str {
 }
 
 fn put_data(text: &mut String, of: &str, figures: &Figures) {
-    for (name, value) in figures {
-        let value = match value {
-            Value::String(value) => escape(value).into_owned(),
-            other => escape(&other.to_string()).into_owned(),
+    for (name, figure) in &figures.0 {
+        let value = match figure {
+            Figure::Flag(flag) => Cow::Owned(flag.to_string()),
+            Figure::Count(count) => Cow::Owned(count.to_string()),
+            Figure::Real(real) => Cow::Owned(real.to_string()),
+            Figure::Word(word) => escape(word),
+            Figure::Text(text) => escape(text),
         };
         put(text, format_args!("<data key=\"{of}-{}\">{value}</data>", escape(name)));
     }
@@ -135,22 +218,18 @@ mod tests {
     use super::*;
     use crate::link::{Latency, LinkQuality};
 
-    fn figures(value: Value) -> Figures {
-        value.as_object().expect("an object").clone()
-    }
-
     fn graph() -> Graph {
-        let node = |name: &str, value| (name.to_owned(), figures(value));
-        let ends = || ["a & b".to_owned(), "c".to_owned()];
+        let node = |name: &str, figures| (name.to_owned(), figures);
+        let of = Figures::default;
         Graph {
-            figures: figures(json!({"time_s": 1.5})),
+            figures: of().with("time_s", 1.5),
             nodes: vec![
-                node("a & b", json!({"runs": true, "peers": 3})),
-                node("c", json!({"runs": false, "peers": 2.5, "label": "<c>"})),
+                node("a & b", of().with("runs", true).with("peers", 3_usize)),
+                node("c", of().with("runs", false).with("peers", 2.5).with("label", "<c>".to_owned())),
             ],
             edges: vec![
-                Edge { ends: ends(), cost_ms: 0.5, figures: figures(json!({"kind": "link", "latency_ms": 0.5})) },
-                Edge { ends: ends(), cost_ms: 2.0, figures: figures(json!({"kind": "connection"})) },
+                Edge { ends: [0, 1], cost_ms: 0.5, figures: of().with("kind", "link").with("latency_ms", 0.5) },
+                Edge { ends: [0, 1], cost_ms: 2.0, figures: of().with("kind", "connection") },
             ],
         }
     }

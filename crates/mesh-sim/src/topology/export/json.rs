@@ -51,12 +51,12 @@ pub fn node_link(topology: &Topology) -> String {
     write(&graph)
 }
 
-fn write<T: Serialize>(graph: &T) -> String {
+pub(super) fn write<T: Serialize>(graph: &T) -> String {
     serde_json::to_string(graph).expect("text, numbers and lists are all JSON")
 }
 
 /// A list that is made as it is written.
-struct Items<F>(F);
+pub(super) struct Items<F>(pub(super) F);
 
 impl<F: Fn() -> I, I: Iterator<Item: Serialize>> Serialize for Items<F> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -65,28 +65,28 @@ impl<F: Fn() -> I, I: Iterator<Item: Serialize>> Serialize for Items<F> {
 }
 
 #[derive(Serialize)]
-struct NetworkGraph<'a, N, L> {
-    r#type: &'static str,
-    protocol: &'static str,
-    version: &'static str,
-    metric: &'static str,
-    nodes: N,
-    links: L,
-    properties: Properties<'a>,
+pub(super) struct NetworkGraph<N, L, P> {
+    pub(super) r#type: &'static str,
+    pub(super) protocol: &'static str,
+    pub(super) version: &'static str,
+    pub(super) metric: &'static str,
+    pub(super) nodes: N,
+    pub(super) links: L,
+    pub(super) properties: P,
 }
 
 #[derive(Serialize)]
-struct NetNode<'a> {
-    id: &'a str,
-    properties: NodeFigures<'a>,
+pub(super) struct NetNode<'a, P> {
+    pub(super) id: &'a str,
+    pub(super) properties: P,
 }
 
 #[derive(Serialize)]
-struct NetLink<'a> {
-    source: &'a str,
-    target: &'a str,
-    cost: f64,
-    properties: LinkFigures<'a>,
+pub(super) struct NetLink<'a, P> {
+    pub(super) source: &'a str,
+    pub(super) target: &'a str,
+    pub(super) cost: f64,
+    pub(super) properties: P,
 }
 
 #[derive(Serialize)]
