@@ -7,7 +7,8 @@ use crate::step;
 #[derive(Args)]
 #[command(disable_help_flag = true)]
 pub struct Options {
-    /// `list`, `run`, `sweep`, `compare`, `hunt`, `shrink`, `trace`, `replay`, `docs`; `--help` tells more of each.
+    /// `list`, `run`, `sweep`, `compare`, `hunt`, `shrink`, `trace`, `snapshots`, `replay`, `docs`; `--help` tells more
+    /// of each.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
@@ -15,7 +16,7 @@ pub struct Options {
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let mut command = step::cargo(&["run", "--quiet", "--release", "-p", "mesh-sim", "--bin", "mesh-sim", "--"]);
     command.args(&options.arguments);
-    step::run(command)
+    step::hand_over(command)
 }
 
 /// `cargo xtask sim-planted`: hunts for each planted defect, with nodes that no product has.
@@ -23,5 +24,5 @@ pub fn run_planted(options: &Options) -> anyhow::Result<()> {
     let program = ["run", "--quiet", "--release", "-p", "mesh-sim", "--features", "planted", "--bin", "mesh-sim", "--"];
     let mut command = step::cargo(&program);
     command.args(["hunt", "--plant", "all", "-o", "target/sim/planted"]).args(&options.arguments);
-    step::run(command)
+    step::hand_over(command)
 }

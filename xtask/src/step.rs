@@ -34,6 +34,29 @@ pub fn run(mut command: Command) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Becomes a command, as the last thing that is done: its exit code is ours, and Ctrl-C is for it alone.
+pub fn hand_over(mut command: Command) -> anyhow::Result<()> {
+    let shown = shown(&command);
+    eprintln!("=== {shown}");
+    let error = replace_by(&mut command);
+    Err(error).with_context(|| format!("starting `{shown}` failed"))
+}
+
+/// Comes back only if the command can't be started.
+#[cfg(unix)]
+fn replace_by(command: &mut Command) -> std::io::Error {
+    std::os::unix::process::CommandExt::exec(command)
+}
+
+/// Comes back only if the command can't be started.
+#[cfg(not(unix))]
+fn replace_by(command: &mut Command) -> std::io::Error {
+    match command.status() {
+        Ok(status) => std::process::exit(status.code().unwrap_or(1)),
+        Err(error) => error,
+    }
+}
+
 /// What a command prints; `None` if it can't be run or fails.
 pub fn output_of(mut command: Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;

@@ -41,5 +41,10 @@ pub mod topology;
 pub mod workload;
 pub mod world;
 
+/// What the document shows in Rust is run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/simulation.md")]
+struct Document;
+
 pub use kernel::{Kernel, Member, Stage, World};
 pub use random::Stream;

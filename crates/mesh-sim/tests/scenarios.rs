@@ -1,7 +1,8 @@
 //! Scenarios hold, and are the same run in two processes, whoever watches.
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 
 use mesh_sim::scenario::Scenario;
 
@@ -78,6 +79,103 @@ fn every_scenario_can_be_read_is_run_and_says_what_it_is_named() {
         assert_eq!(Scenario::from_toml(&scenario.to_toml()).as_ref(), Ok(&scenario), "{} reads back", scenario.name);
         assert!(RUN.contains(&&*scenario.name), "{} is run by no test", scenario.name);
     }
+}
+
+/// What the program says to these words.
+fn program(words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_mesh-sim")).args(words).output().expect("it runs")
+}
+
+/// A scenario of two nodes that does next to nothing.
+const TINY: &str = "name = \"tiny\"\nquestion = \"?\"\nduration_s = 2\nsettled_s = 1\nseeds = \"1..2\"\n\
+    [topology]\nkind = \"segment\"\nnodes = 2\nlinks = [{ preset = \"lan\" }]\n\
+    [node]\nstart = { within_s = 0 }\n";
+
+/// The same as a file in a folder, with more at its end.
+fn tiny(folder: &Path, more: &str) -> String {
+    let path = folder.join("tiny.toml");
+    std::fs::write(&path, format!("{TINY}{more}")).expect("writes");
+    path.to_string_lossy().into_owned()
+}
+
+#[test]
+fn the_example_in_the_documentation_is_a_scenario() {
+    let text = include_str!("../src/scenario/mod.rs");
+    let example = text.split("```").find_map(|part| part.strip_prefix("toml\n")).expect("there is one");
+    let example: Vec<&str> = example.lines().map(|line| line.trim_start_matches("//!").trim_start()).collect();
+    let scenario = Scenario::from_toml(&example.join("\n")).expect("it reads");
+    scenario.build(1, &BTreeMap::new()).expect("it has a world");
+}
+
+#[test]
+fn what_can_be_refused_is_refused_before_the_first_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (scenario, output) = (tiny(folder.path(), ""), folder.path().join("out"));
+    let output = output.to_string_lossy();
+    let missing = folder.path().join("not/there.toml").to_string_lossy().into_owned();
+    let nodes = "topology.nodes=2,2";
+    for (words, why) in [
+        (vec!["sweep", &*scenario, "--over", nodes, "-o", &*output], "twice with the same parameters"),
+        (
+            vec!["sweep", &*scenario, "--over", "settled_s=1", "--over", "settled_s=0", "-o", &*output],
+            "settled_s is there already",
+        ),
+        (vec!["run", &*scenario, "--set", "topology.nodes=0", "-o", &*output], "there is no world of seed 1"),
+        (vec!["run", &*scenario, "--set", "topology.nodes=abc", "-o", &*output], "can't be set to `abc`"),
+        (vec!["run", &*scenario, "--set", "name=\"-x\"", "-o", &*output], "the first no -"),
+        (vec!["run", &*missing, "-o", &*output], "no such file"),
+    ] {
+        let done = program(&words);
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.code() == Some(2) && said.contains(why), "{words:?}: {said}");
+        assert!(!said.contains("FAILED") && done.stdout.is_empty(), "{words:?}: {said}");
+    }
+    let long = format!("question=\"{}\"", "?".repeat(2000));
+    assert_eq!(program(&["run", &scenario, "--set", &long]).status.code(), Some(2));
+}
+
+#[test]
+fn a_comparison_says_what_did_not_hold_and_refuses_to_change_a_result() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let holds = tiny(folder.path(), "");
+    let made = folder.path().join("made").to_string_lossy().into_owned();
+    assert!(program(&["run", &holds, "-q", "-o", &made]).status.success());
+    let compared = program(&["compare", &made, &holds, "-q", "--set-b", "multicast=false"]);
+    assert!(compared.status.success(), "{}", String::from_utf8_lossy(&compared.stderr));
+    for words in [["--seeds", "1"], ["--set", "duration_s=3"]] {
+        let refused = program(&[&["compare", &made, &holds][..], &words].concat());
+        assert_eq!(refused.status.code(), Some(2), "{words:?}");
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("is a result"), "{words:?}");
+    }
+    let fails = tiny(folder.path(), "[[expect]]\nmeasure = \"moved_bytes\"\nat_least = 1\n");
+    let compared = program(&["compare", &made, &fails, "-q"]);
+    assert_eq!(compared.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&compared.stdout).contains("B: not held: mean of moved_bytes"));
+}
+
+#[test]
+fn a_trace_ends_before_things_settle_and_a_replay_says_why_it_fails() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let scenario = tiny(folder.path(), "[[expect]]\nmeasure = \"moved_bytes\"\nat_least = 1\n");
+    let trace = program(&["trace", &scenario, "--until-s", "0.5"]);
+    assert!(trace.status.success() && !trace.stdout.is_empty(), "{}", String::from_utf8_lossy(&trace.stderr));
+    let trace = program(&["trace", &scenario, "--type", "nothing"]);
+    assert!(trace.status.success() && trace.stdout.is_empty());
+    assert!(String::from_utf8_lossy(&trace.stderr).contains("passes the filters"));
+    let replay = program(&["replay", &scenario]);
+    let said = String::from_utf8_lossy(&replay.stdout);
+    assert!(replay.status.code() == Some(1) && said.contains("moved_bytes") && said.contains("the same"), "{said}");
+}
+
+#[test]
+fn a_reader_that_has_read_enough_is_no_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-sim"));
+    command.args(["trace", &tiny(folder.path(), ""), "--limit", "0"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use mesh_proto::Timestamp;
 use rayon::prelude::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use super::run::{Run, RunError, run};
-use crate::result::{Results, ResultsError};
+use crate::result::{MeasureError, Measured, RUNS_MAX, Results, ResultsError};
 use crate::scenario::{Scenario, ScenarioError};
 use crate::workload::Trace;
 use crate::world::Violation;
@@ -57,8 +57,15 @@ impl Variation {
         Self { set: Vec::new(), scenario }
     }
 
-    fn label(&self) -> String {
+    /// What was set, such as `topology.nodes=50`; empty if nothing was.
+    #[must_use]
+    pub fn label(&self) -> String {
         self.set.iter().map(|(path, value)| format!("{path}={value}")).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Says in a run what was set.
+    fn say_in(&self, run: &mut Measured) -> Result<(), MeasureError> {
+        self.set.iter().try_for_each(|(path, value)| run.set_parameter(path, value))
     }
 }
 
@@ -89,7 +96,8 @@ pub fn grid(scenario: &Scenario, axes: &[(String, Vec<String>)]) -> Result<Vec<V
 /// is done is kept.
 ///
 /// # Errors
-/// [`ResultsError`] if runs of different variations measured what can't stand in one table.
+/// [`ResultsError`] before the first run if names, values or their number can't stand in one table; after the last if
+/// runs of different variations measured what can't.
 pub fn run_all(
     variations: &[Variation],
     traces: &BTreeMap<String, Trace>,
@@ -101,11 +109,9 @@ pub fn run_all(
         .iter()
         .flat_map(|variation| seeds(variation).into_iter().map(move |seed| (variation, seed)))
         .collect();
+    let results = no_results_yet(variations, tasks.len())?;
     let ended: Vec<Outcome> =
         tasks.par_iter().map(|(variation, seed)| one(variation, *seed, traces, progress, stop)).collect();
-    let first = variations.first().map(|variation| &variation.scenario);
-    let (name, question) = first.map_or(("", ""), |scenario| (&*scenario.name, &*scenario.question));
-    let results = Results::new(name, question)?;
     let mut batch = Batch { results, violations: Vec::new(), failed: Vec::new(), stopped: 0 };
     for ((variation, seed), outcome) in tasks.into_iter().zip(ended) {
         match outcome {
@@ -117,11 +123,28 @@ pub fn run_all(
     Ok(batch)
 }
 
+/// The results of a batch before its runs. Each variation is put in once by way of trial: what would be refused after
+/// hours is refused now.
+fn no_results_yet(variations: &[Variation], runs: usize) -> Result<Results, ResultsError> {
+    if runs > RUNS_MAX {
+        return Err(ResultsError::TooMany);
+    }
+    let first = variations.first().map(|variation| &variation.scenario);
+    let (name, question) = first.map_or(("", ""), |scenario| (&*scenario.name, &*scenario.question));
+    let results = Results::new(name, question)?;
+    let mut trial = results.clone();
+    for variation in variations {
+        // Variations of equal values have equal scenarios, and so the same first seed.
+        let mut run = Measured::new(variation.scenario.seeds.all().first().copied().unwrap_or(1));
+        variation.say_in(&mut run)?;
+        trial.add(run)?;
+    }
+    Ok(results)
+}
+
 impl Batch {
     fn add(&mut self, variation: &Variation, seed: u64, mut run: Run) -> Result<(), ResultsError> {
-        for (path, value) in &variation.set {
-            run.measured.set_parameter(path, value)?;
-        }
+        variation.say_in(&mut run.measured)?;
         self.results.add(run.measured)?;
         if !run.violations.is_empty() {
             self.violations.push((variation.label(), seed, run.violations));

@@ -23,4 +23,4 @@ mod run;
 
 pub use batch::{Batch, Progress, Variation, grid, run_all};
 pub use measures::{MEASURES, MeasureInfo};
-pub use run::{Run, RunError, run, snapshots, tapped};
+pub use run::{Run, RunError, run, snapshots, tapped, told};

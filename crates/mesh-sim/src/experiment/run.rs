@@ -47,6 +47,23 @@ pub struct Run {
     pub capture: Option<Capture>,
 }
 
+/// Violations for people, one line each: of those of one invariant at one node the first, and how many more there are.
+#[must_use]
+pub fn told(violations: &[Violation]) -> Vec<String> {
+    let mut alike: BTreeMap<(u32, &str), (usize, u32)> = BTreeMap::new();
+    for (place, violation) in violations.iter().enumerate() {
+        alike.entry((violation.node, &violation.invariant)).or_insert((place, 0)).1 += 1;
+    }
+    let mut firsts: Vec<(usize, u32)> = alike.into_values().collect();
+    firsts.sort_unstable();
+    let line = |(place, count): (usize, u32)| {
+        let Violation { at_ns, node, invariant, what } = &violations[place];
+        let more = if count > 1 { format!(", and {} more like it", count - 1) } else { String::new() };
+        format!("{invariant}, at {:.3} s at node {node}: {what}{more}", *at_ns as f64 / 1e9)
+    };
+    firsts.into_iter().map(line).collect()
+}
+
 /// Runs a scenario with a seed. `watch` is told the time and the end now and then, and may break it off.
 ///
 /// # Errors

@@ -3,11 +3,11 @@
 //! Invariant: a file has its name only once everything in it is on disk. The order of files is always the same.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write as _};
+use std::io::{BufWriter, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::measured::{MeasureError, check_name};
-use super::pictures::{MEASURES_DRAWN_MAX, pictures};
+use super::pictures::{MEASURES_DRAWN_MAX, is_picture, pictures};
 use super::plot::Plot;
 use super::results::Results;
 use super::trace::{TraceError, TraceRow, TraceWriter};
@@ -39,8 +39,8 @@ pub enum WriteError {
 }
 
 /// Writes `results.json`, `runs.csv`, `samples.csv`, `table.txt`, `table.md` and the usual plots below `plots/`, each
-/// as `NAME.vl.json` (Vega-Lite) and `NAME.svg`. Makes the folder; replaces files of those names. Of more measures
-/// than [`MEASURES_DRAWN_MAX`], the rest is in tables and data only.
+/// as `NAME.vl.json` (Vega-Lite) and `NAME.svg`. Makes the folder; replaces files of those names, and removes the usual
+/// plots of earlier results. Of more measures than [`MEASURES_DRAWN_MAX`], the rest is in tables and data only.
 ///
 /// Returns the files written, in order.
 ///
@@ -64,10 +64,28 @@ pub fn write_all(results: &Results, folder: &Path) -> Result<Vec<PathBuf>, Write
     for (name, text) in texts {
         files.push(write_text(folder, name, &text)?);
     }
+    let plots = folder.join("plots");
+    remove_pictures(&plots)?;
     for (name, plot) in pictures(results) {
-        files.extend(write_plot(&plot, &folder.join("plots"), &name)?);
+        files.extend(write_plot(&plot, &plots, &name)?);
     }
     Ok(files)
+}
+
+/// Removes the usual plots: one of a measure that these results lack would look as if it were theirs.
+fn remove_pictures(folder: &Path) -> Result<(), WriteError> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(file_error(folder, error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(|source| file_error(folder, source))?;
+        if entry.file_name().to_str().is_some_and(is_picture) {
+            fs::remove_file(entry.path()).map_err(|source| file_error(&entry.path(), source))?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes a plot twice: `NAME.vl.json` (Vega-Lite) and `NAME.svg`.

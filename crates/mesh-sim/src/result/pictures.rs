@@ -16,6 +16,13 @@ const TIME_STEPS: u64 = 200;
 /// About how many bins a histogram has.
 const BINS: usize = 16;
 
+/// Whether a file may be one of the usual plots, by its name: what kind of plot it is, and of which measure.
+pub(super) fn is_picture(file: &str) -> bool {
+    let kinds = ["value-", "distribution-", "histogram-", "series-"];
+    let endings = [".vl.json", ".svg"];
+    kinds.iter().any(|kind| file.starts_with(kind)) && endings.iter().any(|ending| file.ends_with(ending))
+}
+
 /// The usual plots, each under the name of its file.
 #[must_use]
 pub fn pictures(results: &Results) -> Vec<(String, Plot)> {

@@ -70,8 +70,8 @@ fn note(results: &Results) -> String {
     let (least, most) = (runs.iter().min().unwrap_or(&0), runs.iter().max().unwrap_or(&0));
     let seeds = if least == most { least.to_string() } else { format!("{least} to {most}") };
     format!(
-        "Over {seeds} seeds; ± is the 95 % confidence interval of the mean (Student's t). Of samples, the mean is that \
-         of the runs' means; the other figures are of all values together.{more}\n"
+        "Over {seeds} seeds; ± is the 95 % confidence interval of the mean (Student's t). Of samples, the mean, ± and \
+         deviation are those of the runs' means; the other figures are of all values together.{more}\n"
     )
 }
 

@@ -313,6 +313,16 @@ fn everything_is_written_and_nothing_else() {
 }
 
 #[test]
+fn plots_of_earlier_results_go_and_other_files_stay() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write_all(&example(), folder.path()).expect("a folder to write to");
+    let plots = folder.path().join("plots");
+    std::fs::write(plots.join("mine.svg"), "").expect("a folder to write to");
+    write_all(&example().only(&["seen".to_owned()]), folder.path()).expect("the same folder");
+    assert_eq!(names(&plots), ["mine.svg", "value-seen.svg", "value-seen.vl.json"]);
+}
+
+#[test]
 fn a_file_that_fails_leaves_nothing_behind() {
     let folder = tempfile::tempdir().expect("a folder");
     // A folder stands where the file would go.

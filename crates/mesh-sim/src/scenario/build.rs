@@ -18,19 +18,19 @@ use crate::workload::{Community, Demands, Setting, Trace, WorkloadError};
 use crate::world::listens_at;
 use crate::world::wires::Wires;
 
-/// Why a scenario has no world.
+/// Why a scenario has no world. Each says all of it, and so gives no source: who prints both would print it twice.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// The topology can't be made.
     #[error("topology: {0}")]
-    Topology(#[from] TopologyError),
+    Topology(TopologyError),
     /// The workload does not fit this world.
     #[error("workload: {0}")]
-    Workload(#[from] WorkloadError),
+    Workload(WorkloadError),
     /// The faults do not fit this world.
     #[error("faults: {0}")]
-    Faults(#[from] FaultError),
+    Faults(FaultError),
     /// A selector does not fit this world.
     #[error(transparent)]
     Selector(#[from] Refused),
@@ -66,12 +66,13 @@ impl Scenario {
     /// [`BuildError`].
     pub fn build(&self, seed: u64, traces: &BTreeMap<String, Trace>) -> Result<Built, BuildError> {
         self.validate()?;
-        let topology = self.topology.make(seed)?;
+        let topology = self.topology.make(seed).map_err(BuildError::Topology)?;
         let population = population(&topology);
         let until = Timestamp(nanos(self.duration_s));
-        let demands = self.workload().demands(Setting { seed, population: &population, until, traces })?;
+        let setting = Setting { seed, population: &population, until, traces };
+        let demands = self.workload().demands(setting).map_err(BuildError::Workload)?;
         let plan = self.fault_plan();
-        let schedule = plan.schedule(seed, &population)?;
+        let schedule = plan.schedule(seed, &population).map_err(BuildError::Faults)?;
         let starts = self.starts(seed, &population)?;
         let wires = Wires::new(topology, seed, self.congestion);
         let mut sim = Sim::new(seed, wires).with_store(self.store);

@@ -3,7 +3,7 @@
 //! ```toml
 //! name = "flash-crowd"
 //! question = "How long until everybody has what one shares?"
-//! duration_s = 120
+//! duration_s = 300
 //! seeds = "1..20"
 //!
 //! [topology]
@@ -13,11 +13,13 @@
 //! [catalogue]
 //! contents = 1
 //! size_bytes = { kind = "constant", value = 100_000_000 }
+//! publishers = { kind = "one", node = 0 }
+//! from_s = 10
 //!
 //! [[activities]]
 //! kind = "flash_crowd"
+//! content = 0
 //! at_s = 30
-//! within_s = 0
 //!
 //! [[expect]]
 //! measure = "unfinished"
@@ -43,7 +45,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::{Fault, FaultPlan};
 use crate::flow::Congestion;
-use crate::result::Expectation;
+use crate::result::{Expectation, TEXT_BYTES_MAX};
 use crate::topology::TopologyPlan;
 use crate::workload::{Activity, Catalogue, Workload};
 use crate::world::store::StoreKind;
@@ -81,6 +83,16 @@ pub enum ScenarioError {
         /// Why not.
         why: String,
     },
+    /// What is to be changed can't be that.
+    #[error("`{path}` can't be set to `{value}`: {why}")]
+    Set {
+        /// Where.
+        path: String,
+        /// To what.
+        value: String,
+        /// Why not.
+        why: String,
+    },
 }
 
 /// See the module.
@@ -108,7 +120,8 @@ pub struct Scenario {
     /// The run may end when everything that was asked for is there, and faults are over.
     #[serde(default)]
     pub ends_when_done: bool,
-    /// The end of the time in which things settle: what is measured over time begins here, in seconds.
+    /// The end of the time in which things settle, in seconds: from then on who starts is a newcomer, and whether contents
+    /// are available is looked at. Rates are over the whole run.
     #[serde(default)]
     pub settled_s: f64,
     /// The defect that all nodes have.
@@ -194,7 +207,10 @@ impl Scenario {
             }
             _ => return Err(refused("what is there has no parts")),
         }
-        let mut scenario: Self = table.try_into().map_err(|error: toml::de::Error| refused(&error.to_string()))?;
+        let mut scenario: Self = table.try_into().map_err(|error: toml::de::Error| {
+            let why = error.message().trim().to_owned();
+            ScenarioError::Set { path: path.to_owned(), value: text.to_owned(), why }
+        })?;
         scenario.topology.keep(&self.topology);
         scenario.validate()?;
         Ok(scenario)
@@ -210,10 +226,14 @@ impl Scenario {
         };
         let is_name = |name: &str| {
             let fits = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
-            (1..=64).contains(&name.len()) && name.chars().all(fits)
+            (1..=64).contains(&name.len()) && name.chars().all(fits) && !name.starts_with('-')
         };
         if !is_name(&self.name) {
-            return refused("name", self.name.clone(), "1 to 64 of a–z, 0–9 and -");
+            return refused("name", self.name.clone(), "1 to 64 of a–z, 0–9 and -, the first no -");
+        }
+        if self.question.len() > TEXT_BYTES_MAX {
+            let length = format!("{} bytes", self.question.len());
+            return refused("question", length, &format!("at most {TEXT_BYTES_MAX} bytes"));
         }
         if !(self.duration_s > 0.0 && self.duration_s <= DURATION_S_MAX) {
             return refused("duration_s", self.duration_s.to_string(), "above 0, at most 315,360,000 (ten years)");

@@ -40,6 +40,18 @@ impl Seeds {
     pub fn first(&self, count: usize) -> Self {
         Self(self.0.iter().take(count).copied().collect())
     }
+
+    fn ascending(mut seeds: Vec<u64>) -> Self {
+        seeds.sort_unstable();
+        seeds.dedup();
+        Self(seeds)
+    }
+}
+
+impl FromIterator<u64> for Seeds {
+    fn from_iter<I: IntoIterator<Item = u64>>(seeds: I) -> Self {
+        Self::ascending(seeds.into_iter().collect())
+    }
 }
 
 impl std::str::FromStr for Seeds {
@@ -62,9 +74,7 @@ impl std::str::FromStr for Seeds {
             }
             seeds.extend(first..=last);
         }
-        seeds.sort_unstable();
-        seeds.dedup();
-        Ok(Self(seeds))
+        Ok(Self::ascending(seeds))
     }
 }
 
@@ -111,6 +121,7 @@ mod tests {
         for text in ["1..20", "7", "1,5,9..12", "0,18446744073709551615"] {
             assert_eq!(read(text).expect("reads").to_string(), text);
         }
+        assert_eq!([5, 1, 2, 5].into_iter().collect::<Seeds>().to_string(), "1..2,5");
         for text in ["", "a", "3..1", "1..", "1;2", "-1"] {
             assert!(matches!(read(text), Err(SeedsError::Text(_))), "{text}");
         }

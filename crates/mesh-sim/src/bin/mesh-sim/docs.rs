@@ -42,9 +42,12 @@ pub fn docs(options: &Options) -> anyhow::Result<Outcome> {
         true => files::all()?.into_iter().map(|(_, scenario)| scenario.name).collect(),
         false => options.scenarios.clone(),
     };
+    read(&path)?;
+    let read_scenario = |name: &String| files::scenario(name, &[], options.seeds.as_ref());
+    let chosen = names.iter().map(read_scenario).collect::<anyhow::Result<Vec<_>>>()?;
     let mut outcome = Outcome::Good;
-    for name in names {
-        let (file, scenario) = files::scenario(&name, &[], options.seeds.as_ref())?;
+    for (file, scenario) in chosen {
+        let name = &scenario.name;
         eprintln!("{name}");
         let batch = running::batch(&file, &[Variation::none(scenario.clone())], options.quiet)?;
         if batch.stopped > 0 {
@@ -57,12 +60,19 @@ pub fn docs(options: &Options) -> anyhow::Result<Outcome> {
         let lines = lines.into_iter().map(|(_, line)| line).chain(troubles).map(|line| format!("- {}\n", line.trim()));
         let section = format!("{figures}\n{}", lines.collect::<String>());
         // Read anew each time: it takes long, and somebody may have written meanwhile.
-        let text = std::fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
-        let text = with_section(&text, &scenario.name, &section)
-            .with_context(|| format!("{} has no place for figures: no line `{}`", path.display(), BEGIN.trim()))?;
+        let text = with_section(&read(&path)?, name, &section).context("the document has a place for figures")?;
         std::fs::write(&path, text).with_context(|| format!("can't write {}", path.display()))?;
     }
     Ok(outcome)
+}
+
+/// The document. One without a place for figures is refused.
+fn read(path: &Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
+    if !text.split_once(BEGIN).is_some_and(|(_, rest)| rest.contains(END)) {
+        bail!("{} has no place for figures: no line `{}`", path.display(), BEGIN.trim());
+    }
+    Ok(text)
 }
 
 /// The document with this section in its place, in order of names.

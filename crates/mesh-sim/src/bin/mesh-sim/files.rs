@@ -1,6 +1,6 @@
 //! Where scenarios lie, and how they are read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use mesh_sim::result::Expectation;
 use mesh_sim::scenario::{FILE_BYTES_MAX, Scenario, Seeds};
 use mesh_sim::topology::TopologyPlan;
 use mesh_sim::topology::import::IMPORT_BYTES_MAX;
-use mesh_sim::workload::Trace;
+use mesh_sim::workload::{Trace, Workload};
 
 /// One run of a scenario.
 #[derive(clap::Args)]
@@ -30,7 +30,7 @@ impl OneRun {
     pub fn read(&self) -> anyhow::Result<(Scenario, u64, BTreeMap<String, Trace>)> {
         let (path, scenario) = scenario(&self.scenario, &self.set, None)?;
         let seed = self.seed.or_else(|| scenario.seeds.all().first().copied()).unwrap_or(1);
-        let traces = traces(&path, &scenario)?;
+        let traces = traces(&path, [&scenario])?;
         Ok((scenario, seed, traces))
     }
 }
@@ -38,6 +38,17 @@ impl OneRun {
 /// The folder of the scenarios that come with the simulator.
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")
+}
+
+/// Whether a file is one of the scenarios that come with the simulator.
+pub fn comes_with_the_simulator(path: &Path) -> bool {
+    let whole = |path: &Path| path.canonicalize().ok();
+    path.parent().and_then(whole).is_some_and(|parent| Some(parent) == whole(&folder()))
+}
+
+/// Makes a folder that something will be written into: if that can't be, it is better known before what takes long.
+pub fn make_folder(folder: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("can't make the folder {}", folder.display()))
 }
 
 /// The scenarios that come with the simulator, by name.
@@ -101,10 +112,14 @@ fn read_topology(path: &Path, scenario: &mut Scenario) -> anyhow::Result<()> {
     file.take(&bytes).with_context(|| format!("in {}", path.display()))
 }
 
-/// The traces that a scenario needs, read from beside it.
-pub fn traces(path: &Path, scenario: &Scenario) -> anyhow::Result<BTreeMap<String, Trace>> {
+/// The traces that variants of a scenario need, read from beside it.
+pub fn traces<'a>(
+    path: &Path,
+    variants: impl IntoIterator<Item = &'a Scenario>,
+) -> anyhow::Result<BTreeMap<String, Trace>> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let workload = scenario.workload();
+    let workloads: Vec<Workload> = variants.into_iter().map(Scenario::workload).collect();
+    let names: BTreeSet<&str> = workloads.iter().flat_map(Workload::files).collect();
     let read = |name: &str| {
         let path = folder.join(name);
         let text =
@@ -112,5 +127,5 @@ pub fn traces(path: &Path, scenario: &Scenario) -> anyhow::Result<BTreeMap<Strin
         let trace = Trace::from_csv(&text).with_context(|| format!("in {}", path.display()))?;
         anyhow::Ok((name.to_owned(), trace))
     };
-    workload.files().map(read).collect()
+    names.into_iter().map(read).collect()
 }

@@ -11,7 +11,8 @@ use mesh_sim::experiment::RunError;
 use mesh_sim::experiment::hunt::{Failing, Shrunk, Size, case, fails, shrink as shrink_case};
 use mesh_sim::scenario::Scenario;
 
-use crate::report::Outcome;
+use crate::report::{self, Outcome};
+use crate::saying::say;
 use crate::{files, running};
 
 /// Where to look, and for how long.
@@ -40,7 +41,8 @@ pub struct HuntOptions {
 pub struct ShrinkOptions {
     /// The failing scenario, as the hunt saved it.
     scenario: String,
-    /// Where the smallest goes; by default beside it, with `.small.toml` at its end.
+    /// Where the smallest goes; by default beside it, with `.small.toml` at its end. Of a scenario that comes with the
+    /// simulator: into target/sim/shrink.
     #[arg(short, long)]
     output: Option<PathBuf>,
 }
@@ -122,7 +124,7 @@ fn minutes(text: &str) -> Result<f64, String> {
 }
 
 pub fn hunt(options: &HuntOptions) -> anyhow::Result<Outcome> {
-    std::fs::create_dir_all(&options.output)?;
+    files::make_folder(&options.output)?;
     #[cfg(feature = "planted")]
     if let Some(name) = &options.plant {
         return crate::planting::hunt_planted(options, name);
@@ -132,15 +134,15 @@ pub fn hunt(options: &HuntOptions) -> anyhow::Result<Outcome> {
     let on_failure = |scenario: &Scenario, failing: &Failing| {
         let path = options.output.join(format!("{}.toml", scenario.name));
         write(&path, scenario, &failing.why)?;
-        println!("{} fails; saved as {}", scenario.name, path.display());
-        failing.why.iter().for_each(|why| println!("  {why}"));
+        say!("{} fails; saved as {}", scenario.name, path.display());
+        failing.why.iter().for_each(|why| say!("  {why}"));
         saved.lock().map_err(|_| anyhow::anyhow!("another worker failed"))?.push(path);
         Ok(true)
     };
     let (runs, failures) = Hunt::new(options, &|_| (), &on_failure).run(&stop)?;
-    println!("{runs} runs, {failures} failures");
+    say!("{runs} runs, {failures} failures");
     for path in saved.into_inner().unwrap_or_default() {
-        println!("make it smaller with: cargo xtask sim shrink {}", path.display());
+        say!("make it smaller with: cargo xtask sim shrink {}", path.display());
     }
     Ok(if failures == 0 { Outcome::Good } else { Outcome::Bad })
 }
@@ -155,19 +157,23 @@ pub fn write(path: &Path, scenario: &Scenario, why: &[String]) -> anyhow::Result
 pub fn shrink(options: &ShrinkOptions) -> anyhow::Result<Outcome> {
     let stop = running::stop_flag()?;
     let (path, scenario) = files::scenario(&options.scenario, &[], None)?;
+    let output = options.output.clone().unwrap_or_else(|| match files::comes_with_the_simulator(&path) {
+        true => report::folder(None, "shrink").join(format!("{}.small.toml", scenario.name)),
+        false => path.with_extension("small.toml"),
+    });
+    files::make_folder(output.parent().unwrap_or(Path::new(".")))?;
     let shrunk = shrink_case(&scenario, |tried, tries| {
         eprintln!("try {tries}: {}", Size::of(tried));
         if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     let Some(Shrunk { scenario: smallest, failing, tries, is_minimal }) = shrunk else {
-        println!("it does not fail: nothing to make smaller");
+        say!("it does not fail: nothing to make smaller");
         return Ok(Outcome::Bad);
     };
-    let output = options.output.clone().unwrap_or_else(|| path.with_extension("small.toml"));
     write(&output, &smallest, &failing.why)?;
     let minimal = if is_minimal { "; nothing smaller fails" } else { "; smaller ones were not all tried" };
-    println!("{} became {} in {tries} runs{minimal}", Size::of(&scenario), Size::of(&smallest));
-    failing.why.iter().for_each(|why| println!("  {why}"));
-    println!("saved as {}", output.display());
+    say!("{} became {} in {tries} runs{minimal}", Size::of(&scenario), Size::of(&smallest));
+    failing.why.iter().for_each(|why| say!("  {why}"));
+    say!("saved as {}", output.display());
     Ok(Outcome::Good)
 }

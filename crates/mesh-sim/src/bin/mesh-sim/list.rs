@@ -4,6 +4,7 @@ use mesh_sim::experiment::MEASURES;
 
 use crate::files;
 use crate::report::Outcome;
+use crate::saying::say;
 
 /// What to list.
 #[derive(clap::Args)]
@@ -29,25 +30,25 @@ pub fn list(options: &Options) -> anyhow::Result<Outcome> {
                 "duration_s": scenario.duration_s, "seeds": scenario.seeds.to_string(), "file": path,
             })
         };
-        println!("{}", serde_json::Value::Array(all.iter().map(entry).collect()));
+        say!("{}", serde_json::Value::Array(all.iter().map(entry).collect()));
         return Ok(Outcome::Good);
     }
     let width = all.iter().map(|(_, scenario)| scenario.name.len()).max().unwrap_or(0);
     for (_, scenario) in &all {
-        println!("{:width$}  {}", scenario.name, scenario.question);
+        say!("{:width$}  {}", scenario.name, scenario.question);
     }
-    println!("\nRun one with: cargo xtask sim run NAME");
+    say!("\nRun one with: cargo xtask sim run NAME");
     Ok(Outcome::Good)
 }
 
 fn list_measures(json: bool) {
     if json {
         let entry = |measure: &mesh_sim::experiment::MeasureInfo| serde_json::json!({ "name": measure.name, "unit": measure.unit, "says": measure.says });
-        println!("{}", serde_json::Value::Array(MEASURES.iter().map(entry).collect()));
+        say!("{}", serde_json::Value::Array(MEASURES.iter().map(entry).collect()));
         return;
     }
     let width = MEASURES.iter().map(|measure| measure.name.len()).max().unwrap_or(0);
     for measure in MEASURES {
-        println!("{:width$}  {:>8}  {}", measure.name, measure.unit, measure.says);
+        say!("{:width$}  {:>8}  {}", measure.name, measure.unit, measure.says);
     }
 }

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use mesh_sim::experiment::hunt::judge;
 use mesh_sim::experiment::{run, tapped};
 use mesh_sim::result::trace::TraceRow;
 use mesh_sim::result::write_trace;
@@ -11,6 +12,7 @@ use mesh_sim::world::tap::Tapped;
 
 use crate::files::OneRun;
 use crate::report::Outcome;
+use crate::saying::say;
 
 /// Which events of which run.
 #[derive(clap::Args)]
@@ -66,13 +68,16 @@ impl TraceOptions {
 
 pub fn trace(options: &TraceOptions) -> anyhow::Result<Outcome> {
     let (mut scenario, seed, traces) = options.run.read()?;
+    // It says nothing of events, and a run may end before it.
+    scenario.settled_s = 0.0;
     if let Some(until_s) = options.until_s {
         scenario = scenario.set("duration_s", &until_s.to_string())?;
     }
     let limit = if options.limit == 0 || options.output.is_some() { usize::MAX } else { options.limit };
     let mut chosen: Vec<(Tapped, Option<u32>)> = Vec::new();
-    let mut more = 0u64;
+    let (mut more, mut all) = (0u64, 0u64);
     tapped(&scenario, seed, &traces, |world, event| {
+        all += 1;
         match options.wants(&event) {
             true if chosen.len() < limit => {
                 let peer = event.peer.and_then(|peer| world.member_of(peer)).map(|member| member.0);
@@ -86,6 +91,9 @@ pub fn trace(options: &TraceOptions) -> anyhow::Result<Outcome> {
     match &options.output {
         Some(folder) => write(folder, &chosen)?,
         None => chosen.iter().for_each(|(event, peer)| print(event, *peer, options.json)),
+    }
+    if chosen.is_empty() {
+        eprintln!("none of the run's {all} events passes the filters");
     }
     if more > 0 {
         eprintln!("{more} more events; see them with --limit 0, a narrower filter, or -o FOLDER");
@@ -108,7 +116,7 @@ fn write(folder: &std::path::Path, events: &[(Tapped, Option<u32>)]) -> anyhow::
         print: event.print,
     });
     let path = write_trace(rows, folder)?;
-    println!("{} events in {}", events.len(), path.display());
+    say!("{} events in {}", events.len(), path.display());
     Ok(())
 }
 
@@ -116,7 +124,7 @@ fn print(event: &Tapped, peer: Option<u32>, json: bool) {
     let content = event.content.map(|content| content.short());
     if json {
         let node = event.node.map(|node| node.0);
-        println!(
+        say!(
             "{}",
             serde_json::json!({
                 "time_ns": event.at.0, "node": node, "peer": peer, "what": event.what, "content": content,
@@ -127,7 +135,7 @@ fn print(event: &Tapped, peer: Option<u32>, json: bool) {
     }
     let number = |number: Option<u32>| number.map_or_else(String::new, |number| number.to_string());
     let bytes = event.bytes.map_or_else(String::new, |bytes| format!("{bytes} B"));
-    println!(
+    say!(
         "{:>16.9} {:>6} ← {:<6} {:<20} {:<12} {bytes}",
         event.at.0 as f64 / 1e9,
         number(event.node.map(|node| node.0)),
@@ -143,20 +151,21 @@ pub fn replay(options: &ReplayOptions) -> anyhow::Result<Outcome> {
     let first = run(&scenario, seed, &traces, true, go_on)?;
     // The second run is not watched: watching must change nothing.
     let blind = run(&scenario, seed, &traces, false, go_on)?;
-    println!("seed {seed}: {} events, digest {:016x}", first.measured.events, first.measured.digest);
-    for violation in &first.violations {
-        let at_s = violation.at_ns as f64 / 1e9;
-        println!("  {} at {at_s:.3} s at node {}: {}", violation.invariant, violation.node, violation.what);
+    say!("seed {seed}: {} events, digest {:016x}", first.measured.events, first.measured.digest);
+    let failing = judge(&scenario, &first);
+    if let Some(failing) = &failing {
+        say!("fails, by what the hunt asks of a run:");
+        failing.why.iter().for_each(|why| say!("  {why}"));
     }
     if first.measured.digest == blind.measured.digest {
-        println!("again: the same");
-        return Ok(if first.violations.is_empty() { Outcome::Good } else { Outcome::Bad });
+        say!("again: the same");
+        return Ok(if failing.is_none() { Outcome::Good } else { Outcome::Bad });
     }
     let second = run(&scenario, seed, &traces, true, go_on)?;
     let (one, other) = (first.capture.context("it was watched")?, second.capture.context("it was watched")?);
     match one.first_difference(&other) {
-        Some((number, ours, theirs)) => println!("event {number} differs: {ours:?}, and again {theirs:?}"),
-        None => println!("watched twice the same, but not unwatched: watching changes the run"),
+        Some((number, ours, theirs)) => say!("event {number} differs: {ours:?}, and again {theirs:?}"),
+        None => say!("watched twice the same, but not unwatched: watching changes the run"),
     }
     Ok(Outcome::Bad)
 }

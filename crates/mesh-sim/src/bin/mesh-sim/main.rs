@@ -15,6 +15,7 @@ mod planting;
 mod progress;
 mod report;
 mod running;
+mod saying;
 mod snapshots;
 
 use std::process::ExitCode;
@@ -49,7 +50,7 @@ enum Command {
     Snapshots(snapshots::Options),
     /// Runs scenarios and writes their figures into docs/simulation.md.
     Docs(docs::Options),
-    /// Runs a run again, in another process if asked, and shows the first event that differs, if one does.
+    /// Runs a run twice: shows the first event that differs, if one does, and why it fails, by what the hunt asks.
     Replay(looking::ReplayOptions),
 }
 

@@ -14,6 +14,7 @@ use mesh_sim::scenario::Scenario;
 use crate::hunting::{Hunt, HuntOptions, write};
 use crate::report::Outcome;
 use crate::running;
+use crate::saying::say;
 
 /// A defect that was found.
 struct Found {
@@ -28,10 +29,10 @@ pub fn hunt_planted(options: &HuntOptions, name: &str) -> anyhow::Result<Outcome
         "all" => Defect::ALL.to_vec(),
         name => vec![name.parse::<Defect>().map_err(anyhow::Error::msg)?],
     };
-    println!(
+    say!(
         "| defect | promise that it breaks | what was seen | cases | seconds | size when found | size at last | runs to shrink |"
     );
-    println!("|---|---|---|---|---|---|---|---|");
+    say!("|---|---|---|---|---|---|---|---|");
     let mut all_found = true;
     for defect in defects {
         all_found &= one(options, &stop, defect)?;
@@ -61,7 +62,7 @@ fn one(options: &HuntOptions, stop: &AtomicBool, defect: Defect) -> anyhow::Resu
     hunt.first = true;
     let (cases, _) = hunt.run(stop)?;
     let Some(Found { scenario, failing, after_s }) = found.into_inner().unwrap_or_default() else {
-        println!("| {} | {} | not found | {cases} | | | | |", defect.name(), defect.promise());
+        say!("| {} | {} | not found | {cases} | | | | |", defect.name(), defect.promise());
         return Ok(false);
     };
     write(&options.output.join(format!("{}.toml", scenario.name)), &scenario, &failing.why)?;
@@ -82,6 +83,6 @@ fn one(options: &HuntOptions, stop: &AtomicBool, defect: Defect) -> anyhow::Resu
         None => anyhow::bail!("{} failed once and then not", scenario.name),
     };
     let (name, promise, first) = (defect.name(), defect.promise(), Size::of(&scenario));
-    println!("| {name} | {promise} | {seen} | {cases} | {after_s:.0} | {first} | {last} | {tries} |");
+    say!("| {name} | {promise} | {seen} | {cases} | {after_s:.0} | {first} | {last} | {tries} |");
     Ok(true)
 }

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::saying::say;
 use anyhow::Context as _;
-use mesh_sim::experiment::Batch;
+use mesh_sim::experiment::{Batch, told};
 use mesh_sim::result::{Expectation, Results, table, write_all};
 
 /// Whether everything held.
@@ -30,30 +31,36 @@ pub fn show(
     folder: &Path,
     json: bool,
 ) -> anyhow::Result<Outcome> {
-    let mut outcome = Outcome::Good;
     if json {
-        println!("{}", batch.results.to_json());
+        say!("{}", batch.results.to_json());
     } else {
-        println!("{}", table::terminal(&batch.results.only(measures)));
+        say!("{}", table::terminal(&batch.results.only(measures)));
     }
+    let outcome = judge("", batch, expect, json);
+    if !batch.results.runs().is_empty() {
+        let files = write_all(&batch.results, folder).context("can't write the results")?;
+        if !json {
+            say!("{} files in {}", files.len(), folder.display());
+        }
+    }
+    Ok(outcome)
+}
+
+/// Prints verdicts and troubles, each behind the same words. Whether all was well.
+pub fn judge(words: &str, batch: &Batch, expect: &[Expectation], json: bool) -> Outcome {
+    let mut outcome = Outcome::Good;
     for (held, line) in verdicts(&batch.results, expect) {
         outcome = outcome.and(if held { Outcome::Good } else { Outcome::Bad });
         match json {
-            true => eprintln!("{line}"),
-            false => println!("{line}"),
+            true => eprintln!("{words}{line}"),
+            false => say!("{words}{line}"),
         }
     }
     for trouble in troubles(batch) {
         outcome = Outcome::Bad;
-        eprintln!("{trouble}");
+        eprintln!("{words}{trouble}");
     }
-    if !batch.results.runs().is_empty() {
-        let files = write_all(&batch.results, folder).context("can't write the results")?;
-        if !json {
-            println!("{} files in {}", files.len(), folder.display());
-        }
-    }
-    Ok(outcome)
+    outcome
 }
 
 /// What came of each expectation in each variant, and whether it held.
@@ -73,16 +80,12 @@ pub fn verdicts(results: &Results, expect: &[Expectation]) -> Vec<(bool, String)
 
 /// What no run should bring: broken invariants, failed runs, runs not made.
 pub fn troubles(batch: &Batch) -> Vec<String> {
+    let run = |variant: &str, seed: &u64| format!("{variant} seed {seed}").trim_start().to_owned();
     let violated = batch.violations.iter().flat_map(|(variant, seed, violations)| {
-        violations.iter().map(move |violation| {
-            let at_s = violation.at_ns as f64 / 1e9;
-            let (node, invariant, what) = (violation.node, &violation.invariant, &violation.what);
-            format!("VIOLATED {variant} seed {seed}: {invariant}, at {at_s:.3} s at node {node}: {what}")
-        })
+        told(violations).into_iter().map(move |line| format!("VIOLATED {}: {line}", run(variant, seed)))
     });
-    let failed = batch.failed.iter().map(|(variant, seed, error)| format!("FAILED {variant} seed {seed}: {error}"));
-    let stopped =
-        (batch.stopped > 0).then(|| format!("stopped: {} runs were not made; what was made is kept", batch.stopped));
+    let failed = batch.failed.iter().map(|(variant, seed, error)| format!("FAILED {}: {error}", run(variant, seed)));
+    let stopped = (batch.stopped > 0).then(|| format!("stopped: {} runs were not made", batch.stopped));
     violated.chain(failed).chain(stopped).collect()
 }
 

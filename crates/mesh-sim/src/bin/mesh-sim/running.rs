@@ -1,6 +1,6 @@
 //! `run` and `sweep`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -55,7 +55,7 @@ impl Chosen {
 /// Where results go.
 #[derive(clap::Args)]
 pub struct Output {
-    /// The folder for results, plots and data; by default target/sim/NAME.
+    /// The folder for results, plots and data; by default target/sim/NAME, of a sweep target/sim/NAME-sweep.
     #[arg(short, long)]
     output: Option<PathBuf>,
     /// Prints data instead of a table.
@@ -66,10 +66,17 @@ pub struct Output {
     quiet: bool,
 }
 
+impl Output {
+    fn folder(&self, name: &str) -> PathBuf {
+        report::folder(self.output.as_deref(), name)
+    }
+}
+
 pub fn run(options: &RunOptions) -> anyhow::Result<Outcome> {
     let (path, scenario) = options.chosen.read()?;
     let variants = [Variation::none(scenario.clone())];
-    batch_and_show(&path, &scenario, &variants, &options.output)
+    let folder = options.output.folder(&scenario.name);
+    batch_and_show(&path, &scenario, &variants, &folder, &options.output)
 }
 
 pub fn sweep(options: &SweepOptions) -> anyhow::Result<Outcome> {
@@ -83,25 +90,32 @@ pub fn sweep(options: &SweepOptions) -> anyhow::Result<Outcome> {
     };
     let axes = options.over.iter().map(axis).collect::<anyhow::Result<Vec<_>>>()?;
     let variants = grid(&scenario, &axes)?;
-    batch_and_show(&path, &scenario, &variants, &options.output)
+    let folder = options.output.folder(&format!("{}-sweep", scenario.name));
+    batch_and_show(&path, &scenario, &variants, &folder, &options.output)
 }
 
 fn batch_and_show(
-    path: &std::path::Path,
+    path: &Path,
     scenario: &Scenario,
     variants: &[Variation],
+    folder: &Path,
     output: &Output,
 ) -> anyhow::Result<Outcome> {
+    files::make_folder(folder)?;
     let batch = batch(path, variants, output.quiet)?;
-    let folder = report::folder(output.output.as_deref(), &scenario.name);
-    report::show(&batch, &scenario.expect, &scenario.measures, &folder, output.json)
+    report::show(&batch, &scenario.expect, &scenario.measures, folder, output.json)
 }
 
 /// Runs variants with a progress bar; Ctrl-C ends the batch and keeps what is done.
-pub fn batch(path: &std::path::Path, variants: &[Variation], quiet: bool) -> anyhow::Result<Batch> {
+pub fn batch(path: &Path, variants: &[Variation], quiet: bool) -> anyhow::Result<Batch> {
     let stop = stop_flag()?;
-    let first = variants.first().context("there is nothing to run")?;
-    let traces = files::traces(path, &first.scenario)?;
+    let traces = files::traces(path, variants.iter().map(|variant| &variant.scenario))?;
+    for variant in variants {
+        // What has no world for one seed mostly has none for the others: better said now than by each of them.
+        let seed = variant.scenario.seeds.all().first().copied().context("there is no seed to run with")?;
+        let built = variant.scenario.build(seed, &traces);
+        built.with_context(|| format!("there is no world of seed {seed} {}", variant.label()).trim_end().to_owned())?;
+    }
     let runs = variants.iter().map(|variant| variant.scenario.seeds.all().len()).sum();
     let bar = Bar::new(runs, quiet);
     let batch = run_all(variants, &traces, &bar, &stop)?;

@@ -10,6 +10,7 @@ use mesh_sim::result::write_text;
 
 use crate::files::OneRun;
 use crate::report::{self, Outcome};
+use crate::saying::say;
 
 /// About how many are written if nothing is said.
 const SNAPSHOTS: f64 = 20.0;
@@ -22,7 +23,7 @@ pub struct Options {
     /// Seconds of the world between two; by default a twentieth of the run.
     #[arg(long)]
     every_s: Option<f64>,
-    /// The folder; by default target/sim/NAME/snapshots. There, SECONDS.json is NetJSON and SECONDS.graphml GraphML.
+    /// The folder; by default target/sim/NAME/snapshots-SEED. There, SECONDS.json is NetJSON and SECONDS.graphml GraphML.
     #[arg(short, long)]
     output: Option<PathBuf>,
 }
@@ -32,7 +33,7 @@ pub fn snapshots(options: &Options) -> anyhow::Result<Outcome> {
     let every_s = options.every_s.unwrap_or(scenario.duration_s / SNAPSHOTS);
     let every = Duration::try_from_secs_f64(every_s).ok().filter(|every| every.as_millis() > 0);
     let every = every.with_context(|| format!("there can't be a snapshot every {every_s} s; the least is 0.001"))?;
-    let own = || report::folder(None, &scenario.name).join("snapshots");
+    let own = || report::folder(None, &scenario.name).join(format!("snapshots-{seed}"));
     let folder = options.output.clone().unwrap_or_else(own);
     let (mut written, mut failed) = (0u32, None);
     experiment::snapshots(&scenario, seed, &traces, every, |sim| {
@@ -51,6 +52,6 @@ pub fn snapshots(options: &Options) -> anyhow::Result<Outcome> {
     if let Some(error) = failed {
         return Err(error.into());
     }
-    println!("{written} snapshots of seed {seed} in {}", folder.display());
+    say!("{written} snapshots of seed {seed} in {}", folder.display());
     Ok(Outcome::Good)
 }

@@ -26,7 +26,7 @@ const LINKS: [(&str, u64); 4] =
 pub fn case(seed: u64) -> Result<Scenario, BuildError> {
     let mut luck = Stream::new(seed, "hunt", 0);
     let mut scenario = Scenario::from_toml(&written(seed, &mut luck))?;
-    let topology = scenario.topology.make(seed)?;
+    let topology = scenario.topology.make(seed).map_err(BuildError::Topology)?;
     let nemesis = Nemesis {
         kinds: kinds(&mut luck),
         per_hour: 60.0 + luck.below(400) as f64,
@@ -35,7 +35,8 @@ pub fn case(seed: u64) -> Result<Scenario, BuildError> {
         quiet_s: QUIET_S,
         intensity: 0.2 + luck.unit() * 0.6,
     };
-    scenario.faults = nemesis.draw(seed, scenario.duration_s, &population(&topology))?.faults;
+    let plan = nemesis.draw(seed, scenario.duration_s, &population(&topology)).map_err(BuildError::Faults)?;
+    scenario.faults = plan.faults;
     Ok(scenario)
 }
 

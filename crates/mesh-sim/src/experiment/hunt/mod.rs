@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 
 use mesh_proto::Timestamp;
 
-use super::run::{Run, RunError, run};
+use super::run::{Run, RunError, run, told};
 use crate::result::{Expectation, Measured, Results, Variant};
 use crate::scenario::Scenario;
 pub use case::case;
@@ -52,23 +52,24 @@ pub fn fails(
     watch: impl FnMut(Timestamp, Timestamp) -> ControlFlow<()>,
 ) -> Result<Option<Failing>, RunError> {
     let seed = scenario.seeds.all().first().copied().unwrap_or(1);
-    let Run { measured, violations, unfinished, standing, .. } = run(scenario, seed, &BTreeMap::new(), false, watch)?;
+    let run = run(scenario, seed, &BTreeMap::new(), false, watch)?;
+    Ok(judge(scenario, &run))
+}
+
+/// Says why a run of a case fails, if it does.
+#[must_use]
+pub fn judge(scenario: &Scenario, run: &Run) -> Option<Failing> {
+    let Run { measured, violations, unfinished, standing, .. } = run;
     let invariants = violations.iter().map(|violation| violation.invariant.clone()).collect();
     let first_s = violations.first().map(|violation| violation.at_ns as f64 / 1e9);
-    let mut why: Vec<String> = violations
-        .iter()
-        .map(|violation| {
-            let at_s = violation.at_ns as f64 / 1e9;
-            format!("{} at {at_s:.3} s at node {}: {}", violation.invariant, violation.node, violation.what)
-        })
-        .collect();
-    why.extend(promises(scenario, &measured));
-    why.extend(unfinished.into_iter().take(TOLD_MAX));
+    let mut why = told(violations);
+    why.extend(promises(scenario, measured));
+    why.extend(unfinished.iter().take(TOLD_MAX).cloned());
     why.extend(expectations(scenario, measured));
     if violations.is_empty() && !why.is_empty() {
-        why.extend(standing.into_iter().take(TOLD_MAX));
+        why.extend(standing.iter().take(TOLD_MAX).cloned());
     }
-    Ok((!why.is_empty()).then_some(Failing { why, invariants, first_s }))
+    (!why.is_empty()).then_some(Failing { why, invariants, first_s })
 }
 
 /// What any run must give once it is quiet.
@@ -88,9 +89,9 @@ fn promises(scenario: &Scenario, measured: &Measured) -> Vec<String> {
     broken
 }
 
-fn expectations(scenario: &Scenario, measured: Measured) -> Vec<String> {
+fn expectations(scenario: &Scenario, measured: &Measured) -> Vec<String> {
     let Ok(mut results) = Results::new(&scenario.name, &scenario.question) else { return Vec::new() };
-    if results.add(measured).is_err() {
+    if results.add(measured.clone()).is_err() {
         return Vec::new();
     }
     let check = |variant: &Variant<'_>| {

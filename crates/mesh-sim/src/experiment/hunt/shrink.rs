@@ -14,7 +14,7 @@ use crate::fault::{Case, Fault, Shrinker, Split, What, When};
 use crate::scenario::{BuildError, Scenario, population};
 use crate::select::Selector;
 
-/// A search for a smaller failure takes at most so many runs, and half of them before faults are looked at one by one.
+/// A search for a smaller failure takes at most so many runs.
 pub const TRIES_MAX: u32 = 200;
 
 /// A failure that was made smaller.
@@ -187,8 +187,8 @@ pub fn shrink(
     let of = failing.of();
     let mut search = Search { smallest: scenario.clone(), failing, of, tries: 0, watch, stopped: false };
     // With all luck pinned single nodes can be left out, too; if that changes what happens, it stays as it was.
-    let topology = scenario.topology.make(seed).map_err(BuildError::from)?;
-    let pinned = scenario.fault_plan().pinned(seed, &population(&topology)).map_err(BuildError::from)?;
+    let topology = scenario.topology.make(seed).map_err(BuildError::Topology)?;
+    let pinned = scenario.fault_plan().pinned(seed, &population(&topology)).map_err(BuildError::Faults)?;
     search.try_it(Scenario { faults: pinned.faults, ..scenario.clone() });
     search.end_early();
     search.without_faults();

@@ -64,6 +64,18 @@ fn a_case_that_keeps_its_promises_does_not_fail() {
 }
 
 #[test]
+fn violations_that_are_alike_are_told_once() {
+    let violation = |at_ns, node, invariant: &str| {
+        let (invariant, what) = (invariant.to_owned(), "seen".to_owned());
+        crate::world::Violation { at_ns, node, invariant, what }
+    };
+    let violations =
+        [violation(1_000_000_000, 2, "b"), violation(2_000_000_000, 1, "a"), violation(3_000_000_000, 2, "b")];
+    let told = told(&violations);
+    assert_eq!(told, ["b, at 1.000 s at node 2: seen, and 1 more like it", "a, at 2.000 s at node 1: seen"]);
+}
+
+#[test]
 fn what_has_nothing_to_do_with_a_failure_is_taken_away() {
     let scenario = small(NOTHING_MOVES);
     let failing = fails(&scenario, GO_ON).expect("it can be run").expect("something moves");
