@@ -214,7 +214,8 @@ impl Sim {
     pub fn begin_fault(&mut self, what: What, targets: Targets) -> BegunFault {
         self.faults += 1;
         let (at, targets) = (self.now(), Arc::new(targets));
-        let event = FaultEvent { at, phase: Phase::Begin, fault: BY_HAND, occurrence: self.faults, targets };
+        let event =
+            FaultEvent { at, phase: Phase::Begin, fault: BY_HAND, number: u32::MAX, occurrence: self.faults, targets };
         let (world, stage) = self.kernel.parts();
         world.fault(stage, &what, &event);
         BegunFault { what, event }

@@ -55,6 +55,8 @@ pub struct FaultEvent {
     pub phase: Phase,
     /// The fault's place in the plan.
     pub fault: usize,
+    /// The fault's number, which it keeps when others are taken out of the plan: what its luck goes by.
+    pub number: u32,
     /// Which of its occurrences, counted from 0.
     pub occurrence: u32,
     /// Whom it meets; the same at its beginning and its end.
@@ -78,8 +80,8 @@ impl FaultPlan {
     pub fn schedule(&self, seed: u64, population: &Population) -> Result<Vec<FaultEvent>, FaultError> {
         let mut events = Vec::new();
         for Occurrence { fault, occurrence, begin, end, targets } in self.occurrences(seed, population)? {
-            let targets = Arc::new(targets);
-            let event = |at, phase| FaultEvent { at, phase, fault, occurrence, targets: Arc::clone(&targets) };
+            let (number, targets) = (self.number_of(fault), Arc::new(targets));
+            let event = |at, phase| FaultEvent { at, phase, fault, number, occurrence, targets: Arc::clone(&targets) };
             events.push(event(begin, Phase::Begin));
             events.extend(end.map(|end| event(end, Phase::End)));
         }
@@ -121,12 +123,16 @@ impl FaultPlan {
         Ok(plan)
     }
 
+    fn number_of(&self, fault: usize) -> u32 {
+        self.faults[fault].number.unwrap_or(fault as u32)
+    }
+
     fn occurrences(&self, seed: u64, population: &Population) -> Result<Vec<Occurrence>, FaultError> {
         self.validate_in(population)?;
         let mut occurrences = Vec::new();
         let mut targets = 0;
         for (fault, entry) in self.faults.iter().enumerate() {
-            let number = u64::from(entry.number.unwrap_or(fault as u32)) << 32;
+            let number = u64::from(self.number_of(fault)) << 32;
             let most = OCCURRENCES_MAX - occurrences.len();
             let begins = begins(entry, &mut Stream::new(seed, "fault times", number), most)?;
             for (occurrence, begin) in (0..).zip(begins) {

@@ -57,7 +57,8 @@ pub enum What {
         #[serde(default)]
         disk: DiskAfter,
     },
-    /// The process is frozen; the world goes on. At the end it thaws, and its clock has jumped.
+    /// The node's brain is frozen; the world goes on, also what its network and its disk have under way for it. At the end it
+    /// thaws, and its clock has jumped.
     Pause {},
     /// The node leaves in good order; at the end it returns.
     Leave {},

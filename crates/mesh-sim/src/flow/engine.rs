@@ -207,6 +207,13 @@ impl Flows {
         }
     }
 
+    /// What may go at once over a resource, beside what it carries.
+    #[must_use]
+    pub fn saved_bytes(&self, now: Timestamp, resource: ResourceId) -> u64 {
+        let is_known = (resource.0 as usize) < self.resources.len();
+        if is_known { (-self.owed_at(resource.0, now)).max(0.0) as u64 } else { 0 }
+    }
+
     /// Bytes that wait in a flow or are on their way out of it; 0 if it is not open.
     ///
     /// This and the other questions change nothing. They are exact if nothing was due between the last

@@ -91,15 +91,17 @@ impl Flows {
 
     /// What the next item is delayed by, in bytes of its flow; below zero, what of it goes at once.
     fn take_owed(&mut self, index: u32) -> f64 {
-        let Some(item) = self.flows[index as usize].items.front() else { return 0.0 };
-        let mut delay = -(item.bytes as f64);
+        let state = &self.flows[index as usize];
+        let Some(item) = state.items.front() else { return 0.0 };
+        let window = state.ramp.cap_bytes_per_s(state.quality, state.slowed) * state.quality.rtt_ns as f64 / 1e9;
+        let mut delay = -window.min(item.bytes as f64);
         let holds = self.shares.holds(index).len();
         for place in 0..holds {
             let hold = self.shares.holds(index)[place];
             self.pay(hold.resource);
             let is_down = self.shares.capacity(hold.resource) <= 0.0;
             let owed = self.resources[hold.resource as usize].owed;
-            delay = delay.max(if is_down { owed.max(0.0) } else { owed / hold.weight() });
+            delay = delay.max(if is_down { owed.max(0.0) } else { owed } / hold.weight());
         }
         if holds == 0 {
             return 0.0;
@@ -112,13 +114,19 @@ impl Flows {
         delay
     }
 
-    /// Pays what a resource owes from what its flows have left free since it was last asked; beyond, as much is saved as
-    /// may go at once.
+    /// Pays what a resource owes from what its flows have left free since it was last asked; while it rests, as much is
+    /// saved as may go at once.
     pub(super) fn pay(&mut self, resource: u32) {
+        let owed = self.owed_at(resource, self.now);
         let state = &mut self.resources[resource as usize];
+        (state.owed, state.owed_at) = (owed, self.now);
+    }
+
+    pub(super) fn owed_at(&self, resource: u32, now: Timestamp) -> f64 {
+        let state = &self.resources[resource as usize];
         let free = (self.shares.capacity(resource) - state.used).max(0.0);
-        state.owed = (state.owed - free * seconds(state.owed_at, self.now)).max(-state.burst);
-        state.owed_at = self.now;
+        let least = if state.used > 0.0 { state.owed.min(0.0) } else { -state.burst };
+        (state.owed - free * seconds(state.owed_at, now)).max(least)
     }
 
     /// Brings a flow's first item to now.

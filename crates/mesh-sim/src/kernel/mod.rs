@@ -37,8 +37,8 @@ pub trait World<M: Machine>: Sized {
     }
 
     /// Whether an input still concerns the machine it reaches: what no longer does is dropped.
-    fn admit(&mut self, now: Timestamp, member: Member, input: &M::Input) -> bool {
-        let _ = (now, member, input);
+    fn admit(&mut self, stage: &mut Stage<M, Self::Event>, member: Member, input: &M::Input) -> bool {
+        let _ = (stage, member, input);
         true
     }
 
@@ -153,10 +153,10 @@ impl<M: Machine, W: World<M>> Kernel<M, W> {
 
     /// Gives a machine an input; its timeout is not due before `earliest`.
     fn handle(&mut self, member: Member, input: M::Input, earliest: Timestamp) {
-        let now = self.stage.now;
-        if !self.world.admit(now, member, &input) {
+        if !self.world.admit(&mut self.stage, member, &input) {
             return;
         }
+        let now = self.stage.now;
         let Slot { machine: Some(machine), clock, .. } = &mut self.stage.slots[member.0 as usize] else { return };
         machine.handle(clock.shows(now), input);
         // The world may stop or replace the machine on the way: each output is taken from whichever is there.

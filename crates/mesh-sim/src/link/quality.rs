@@ -31,17 +31,18 @@ pub struct LinkQuality {
     pub latency: Latency,
     /// `rate`: bytes per second, 1 to 1 Tbit/s; text such as "100 Mbit/s", or whole bytes per second.
     pub rate_bytes_per_s: u64,
-    /// `buffer`: how much may wait before the link, 1 byte to 1 GiB; text such as "64 KiB", or whole bytes. Default:
-    /// what the rate sends in 200 ms, at least 3,000 bytes.
+    /// `buffer`: how much may wait before the link, 1 byte to 1 GiB; text such as "64 KiB", or whole bytes: it bounds the
+    /// queue that Cubic builds, and with it what payload loses. Frames wait beyond. Default: what the rate sends in 200 ms,
+    /// at least 3,000 bytes.
     pub buffer_bytes: u64,
     /// `burst`: how much goes at once after a rest, as shapers with a token bucket permit, up to 1 GiB: of frames and of payload
-    /// together. Default 0.
+    /// together; of payload only if every link on its way has one. Default 0.
     pub burst_bytes: u64,
-    /// `loss`: what is lost, besides what finds the buffer full. Default: nothing.
+    /// `loss`: what is lost. Default: nothing.
     pub loss: Loss,
-    /// Frames that arrive twice, in parts per million. Default 0.
+    /// Frames that arrive twice, in parts per million: they take the link twice, and TCP gives them once. Default 0.
     pub duplication_ppm: u32,
-    /// Frames that arrive late and out of order, in parts per million. Default 0.
+    /// Frames, and slices of payload, that arrive late, in parts per million: TCP lets those behind wait. Default 0.
     pub reordering_ppm: u32,
     /// `reordering_delay`: how much later those arrive, at most 10 min. Default: 0.
     pub reordering_delay_ns: u64,

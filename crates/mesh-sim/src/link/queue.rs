@@ -44,6 +44,14 @@ impl LinkQueue {
         left
     }
 
+    /// The rate changes: what waits leaves at the new one from now on.
+    pub fn set_rate(&mut self, now: Timestamp, from_bytes_per_s: u64, to_bytes_per_s: u64) {
+        if self.free_at > now && from_bytes_per_s != to_bytes_per_s {
+            let waiting = self.waiting_bytes(now, from_bytes_per_s);
+            self.free_at = Timestamp(now.0.saturating_add(time_at(waiting, to_bytes_per_s)));
+        }
+    }
+
     /// Bytes that have not left yet.
     #[must_use]
     pub fn waiting_bytes(&self, now: Timestamp, rate_bytes_per_s: u64) -> u64 {

@@ -263,6 +263,18 @@ fn after_a_rest_a_burst_goes_at_once() {
 }
 
 #[test]
+fn what_waits_leaves_at_the_rate_there_is() {
+    let mut queue = LinkQueue::default();
+    assert_eq!(queue.offer_ahead(Timestamp(0), Timestamp(0), 5000, 1000, 0), Timestamp(5 * S));
+    queue.set_rate(Timestamp(S), 1000, 100);
+    assert_eq!(queue.waiting_bytes(Timestamp(S), 100), 4000);
+    queue.set_rate(Timestamp(11 * S), 100, 3000);
+    assert_eq!(queue.offer_ahead(Timestamp(11 * S), Timestamp(11 * S), 3000, 3000, 0), Timestamp(13 * S));
+    queue.set_rate(Timestamp(20 * S), 3000, 1);
+    assert_eq!(queue.waiting_bytes(Timestamp(20 * S), 1), 0);
+}
+
+#[test]
 fn a_full_buffer_refuses_and_an_empty_queue_takes_any_frame() {
     let (rate, buffer) = (1000, 500);
     let mut queue = LinkQueue::default();

@@ -94,7 +94,9 @@ impl NodeWorld {
 
     /// Opens a second connection to a peer, and fetches over it.
     pub(super) fn dial_for_fetch(&mut self, stage: &mut NodeStage, member: Member, peer: Member, fetch: Fetch) {
+        let starts = self.node(member).starts;
         if let Some(dial) = self.dials.second.get(&(member, peer)).and_then(|dial| self.dials.all.get_mut(dial))
+            && dial.starts == starts
             && let Purpose::Fetches(fetches) = &mut dial.purpose
         {
             fetches.push(fetch);
@@ -296,8 +298,10 @@ impl NodeWorld {
     pub(super) fn take_waiting_fetch(&mut self, member: Member, command: CommandId) -> bool {
         let of = self.dials.second.range((member, Member(0))..=(member, Member(u32::MAX)));
         let numbers: Vec<u64> = of.map(|(_, number)| *number).collect();
+        let own = self.node(member).starts;
         for number in numbers {
-            if let Some(Dial { purpose: Purpose::Fetches(fetches), .. }) = self.dials.all.get_mut(&number)
+            if let Some(Dial { purpose: Purpose::Fetches(fetches), starts, .. }) = self.dials.all.get_mut(&number)
+                && *starts == own
                 && let Some(position) = fetches.iter().position(|fetch| fetch.command == command)
             {
                 fetches.remove(position);

@@ -114,7 +114,7 @@ impl Faults {
 impl NodeWorld {
     /// A fault begins or ends.
     pub fn fault(&mut self, stage: &mut NodeStage, what: &What, event: &FaultEvent) {
-        let id = FaultId((event.fault as u64) << 32 | u64::from(event.occurrence));
+        let id = FaultId(u64::from(event.number) << 32 | u64::from(event.occurrence));
         let begins = event.phase == Phase::Begin;
         match (&*event.targets, what) {
             (Targets::Groups(groups), What::Partition { one_way, .. }) => {
@@ -236,9 +236,7 @@ impl NodeWorld {
             }
             None => {
                 downs.remove(&id);
-                if downs.is_empty() {
-                    self.start(stage, member);
-                }
+                self.start(stage, member);
             }
         }
     }
@@ -274,10 +272,19 @@ impl NodeWorld {
             Some(drift_ppm) => _ = self.faults.drifts.insert((member, id), drift_ppm),
             None => _ = self.faults.drifts.remove(&(member, id)),
         }
-        let own = self.node(member).options.drift_ppb;
+        stage.set_drift(member, self.drift_ppb(member));
+    }
+
+    /// What a node's clock gains: the most that faults make of it, else its own.
+    pub(super) fn drift_ppb(&self, member: Member) -> i32 {
         let of = self.faults.drifts.range((member, FaultId(0))..=(member, FaultId(u64::MAX)));
         let worst = of.map(|(_, drift)| drift.saturating_mul(1000)).max_by_key(|drift| drift.unsigned_abs());
-        stage.set_drift(member, worst.unwrap_or(own));
+        worst.unwrap_or(self.node(member).options.drift_ppb)
+    }
+
+    /// Whether a fault that has not ended took the node down.
+    pub(super) fn is_kept_down(&self, member: Member) -> bool {
+        self.faults.downs.get(&member).is_some_and(|downs| !downs.is_empty())
     }
 
     fn trouble(&mut self, id: FaultId, member: Member, trouble: DiskTrouble, begins: bool) {
@@ -298,7 +305,7 @@ impl NodeWorld {
         self.faults.troubles.iter().any(of)
     }
 
-    /// Whether a node stands still: nothing reaches it, and it does nothing.
+    /// Whether a node stands still: nothing reaches its brain. What its system has under way for it goes on.
     #[must_use]
     pub fn is_held(&self, member: Member) -> bool {
         self.faults.holds.get(&member).is_some_and(|holds| !holds.is_empty())
@@ -394,10 +401,10 @@ impl NodeWorld {
         for end in ends {
             let own = self.connections.end(end).expect("it was just listed");
             let (member, flow, cut_since, other) = (own.member, own.flow, own.cut_since, self.other_member(end));
-            let way = self.wires.way(member, other);
-            match (way, cut_since) {
+            match (self.wires.way(member, other), cut_since) {
                 (Some(way), None) => {
-                    self.wires.set_flow_way(now, flow, Some(&way));
+                    let rtt_ns = self.round_trip_ns(member, other, &way);
+                    self.wires.set_flow_way(now, flow, Some((&way, rtt_ns)));
                     self.connections.end_mut(end).expect("it was just listed").way = Some(way);
                 }
                 (Some(way), Some(since)) => {
@@ -415,13 +422,19 @@ impl NodeWorld {
         self.arm_flows(stage);
     }
 
+    /// Over a way and back.
+    fn round_trip_ns(&self, member: Member, other: Member, way: &Way) -> u64 {
+        way.delay_ns + self.wires.way(other, member).map_or(way.delay_ns, |back| back.delay_ns)
+    }
+
     /// TCP tries again, and gets through.
     pub(super) fn resumes(&mut self, stage: &mut NodeStage, end: EndId) {
         let now = stage.now();
         let Some(own) = self.connections.end(end).filter(|own| own.cut_since.is_some()) else { return };
         let (member, flow, other) = (own.member, own.flow, self.other_member(end));
         let Some(way) = self.wires.way(member, other) else { return };
-        self.wires.set_flow_way(now, flow, Some(&way));
+        let rtt_ns = self.round_trip_ns(member, other, &way);
+        self.wires.set_flow_way(now, flow, Some((&way, rtt_ns)));
         let own = self.connections.end_mut(end).expect("it was just there");
         (own.way, own.cut_since) = (Some(way), None);
         let held = std::mem::take(&mut own.held);

@@ -43,13 +43,15 @@ impl Lookup {
 
 impl NodeWorld {
     /// A node asks its segment who is there; it is told of those it did not know.
-    pub(super) fn ask_by_multicast(&mut self, stage: &mut NodeStage, member: Member) {
-        if !self.is_on(member) || !self.node(member).options.config.mdns {
+    pub(super) fn ask_by_multicast(&mut self, stage: &mut NodeStage, member: Member, starts: u64) {
+        if self.node(member).starts != starts || !self.answers(member) {
             return;
         }
         if self.multicast {
             let near = self.wires.segment_of(member);
-            let here: Vec<Member> = near.into_iter().filter(|peer| *peer != member && self.answers(*peer)).collect();
+            let is_heard =
+                |peer: &Member| *peer != member && self.answers(*peer) && !self.wires.are_parted(member, *peer);
+            let here: Vec<Member> = near.into_iter().filter(is_heard).collect();
             let known = &mut self.nodes[member.0 as usize].found_by_multicast;
             // Who no longer answers is found anew when it comes back.
             known.retain(|peer| here.binary_search(peer).is_ok());
@@ -61,7 +63,7 @@ impl NodeWorld {
                 stage.deliver(Timestamp(stage.now().0 + within), member, Input::Net(input));
             }
         }
-        stage.happen(Timestamp(stage.now().0 + ASK_EVERY_NS), Happening::Multicast(member));
+        stage.happen(Timestamp(stage.now().0 + ASK_EVERY_NS), Happening::Multicast(member, starts));
     }
 
     fn answers(&self, member: Member) -> bool {

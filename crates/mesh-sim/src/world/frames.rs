@@ -2,6 +2,7 @@
 //!
 //! Invariant: frames from one end arrive in the order they were sent. TCP loses none; a loss costs time.
 
+use mesh_proto::bulk::RefuseReason;
 use mesh_proto::limits::{CONTROL_OUTBOX_BYTES_MAX, CONTROL_OUTBOX_FRAMES_MAX, SPAN_REQUESTS_PER_CONNECTION_MAX};
 use mesh_proto::message::Message;
 use mesh_proto::port::{Input, NetCommand, NetInput};
@@ -72,9 +73,10 @@ impl NodeWorld {
             self.violated(stage.now(), member, "what is sent can be read", what);
         }
         let bytes = wire_bytes(frame.len() as u64);
+        let on_wire = self.bytes_from(stage.now(), end, bytes);
         let tally = &mut self.node_mut(member).tally;
         tally.control_frames += 1;
-        tally.control_bytes += bytes;
+        tally.control_bytes += on_wire;
         let (connection, node) = (end.connection, self.node(member).id);
         if !self.faults.touch_messages() {
             let input = Input::Net(NetInput::Received { connection, node, message });
@@ -116,7 +118,9 @@ impl NodeWorld {
         }
         let bytes = self.bytes_from(now, from, bytes);
         let arrives = self.wires.carry(now, &way, bytes);
-        self.acknowledge(now, from, bytes);
+        if !self.is_filling_packets(now, from) {
+            self.acknowledge(now, from, bytes);
+        }
         let own = self.connections.end_mut(from).expect("it was just there");
         let arrives = arrives.max(own.last_arrival);
         own.last_arrival = arrives;
@@ -131,7 +135,7 @@ impl NodeWorld {
         }
     }
 
-    /// What came from an end is acknowledged; in packets of its own, unless the other end's payload fills some.
+    /// What came from an end is acknowledged; in packets of its own, unless payload of the other end fills some.
     pub(super) fn acknowledge(&mut self, now: Timestamp, from: EndId, bytes: u64) {
         if self.is_filling_packets(now, from.other()) {
             return;
@@ -142,7 +146,7 @@ impl NodeWorld {
     }
 
     /// What a frame that would take so many bytes on an idle wire takes when an end sends it now.
-    fn bytes_from(&self, now: Timestamp, end: EndId, wire_bytes: u64) -> u64 {
+    pub(super) fn bytes_from(&self, now: Timestamp, end: EndId, wire_bytes: u64) -> u64 {
         match self.is_filling_packets(now, end) {
             true => bytes_in_full_packets(wire_bytes),
             false => wire_bytes,
@@ -166,7 +170,7 @@ impl NodeWorld {
     }
 
     /// Whether an input still concerns the node it reaches; notes the sign of life.
-    pub(super) fn hears(&mut self, now: Timestamp, member: Member, input: &NetInput) -> bool {
+    pub(super) fn hears(&mut self, stage: &mut NodeStage, member: Member, input: &NetInput) -> bool {
         let connection = match input {
             NetInput::Received { connection, .. }
             | NetInput::SpanRequested { connection, .. }
@@ -180,13 +184,15 @@ impl NodeWorld {
         };
         let Some(end) = self.connections.end_of(connection, member) else { return false };
         let Some(own) = self.connections.end_mut(end) else { return false };
-        own.heard = now;
-        if let NetInput::SpanRequested { serve, .. } = input {
-            let too_many = own.serves_open >= SPAN_REQUESTS_PER_CONNECTION_MAX;
-            own.serves_open += usize::from(!too_many);
-            return self.serves.accept(*serve, too_many);
+        own.heard = stage.now();
+        let NetInput::SpanRequested { serve, .. } = input else { return true };
+        if own.serves_open >= SPAN_REQUESTS_PER_CONNECTION_MAX {
+            self.refuse(stage, member, *serve, RefuseReason::Busy);
+            return false;
         }
-        true
+        let is_wanted = self.serves.accept(*serve);
+        own.serves_open += usize::from(is_wanted);
+        is_wanted
     }
 
     /// An end measures the round trip to the other, and whether it is still there.

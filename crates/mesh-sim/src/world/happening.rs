@@ -35,8 +35,8 @@ pub enum Happening {
     Stall(u64),
     /// A node's store syncs what it received.
     Checkpoint(Member),
-    /// A node asks by multicast who is there.
-    Multicast(Member),
+    /// A node asks by multicast who is there, in its so-manieth life.
+    Multicast(Member, u64),
     /// A link's schedule turns.
     LinkTurns(u32),
     /// A cut-off end of a connection gets through again.
@@ -68,7 +68,7 @@ impl Happening {
             Self::Refused(serve, _) => (9, *serve),
             Self::Stall(serve) => (10, *serve),
             Self::Checkpoint(member) => (11, u64::from(member.0)),
-            Self::Multicast(member) => (12, u64::from(member.0)),
+            Self::Multicast(member, starts) => (12, u64::from(member.0) << 32 ^ starts),
             Self::LinkTurns(link) => (13, u64::from(*link)),
             Self::Script(number) => (14, *number),
             Self::Resumes(of) => (15, end(of)),
@@ -94,7 +94,7 @@ impl Happening {
             Self::Refused(..) => "refused",
             Self::Stall(_) => "stall",
             Self::Checkpoint(_) => "checkpoint",
-            Self::Multicast(_) => "multicast",
+            Self::Multicast(..) => "multicast",
             Self::LinkTurns(_) => "link-turns",
             Self::Script(_) => "script",
             Self::Resumes(_) => "resumes",

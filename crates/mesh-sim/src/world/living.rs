@@ -67,6 +67,7 @@ impl NodeWorld {
             probe_interval_ns: 0,
             checkpoint_due: false,
             stopped: false,
+            leaving: false,
             watch: Watch::default(),
         });
         let added = stage.add(placeholder, drift_ppb);
@@ -75,11 +76,13 @@ impl NodeWorld {
         member
     }
 
-    /// Starts a node that does not run. Does nothing to one that does.
+    /// Starts a node that does not run, unless a fault keeps it down. Does nothing to one that runs; one that is saying
+    /// goodbye ends and starts.
     pub fn start(&mut self, stage: &mut NodeStage, member: Member) {
-        if self.is_on(member) {
+        if self.is_kept_down(member) || (self.is_on(member) && !self.node(member).leaving) {
             return;
         }
+        self.end(stage, member, Ending::Closed);
         let now = stage.now();
         let node = self.node_mut(member);
         node.starts += 1;
@@ -90,13 +93,16 @@ impl NodeWorld {
                 return self.does_not_open(stage, member, &why);
             }
         };
-        (node.power, node.stopped, node.checkpoint_due) = (Power::On, false, false);
+        (node.power, node.stopped, node.leaving, node.checkpoint_due) = (Power::On, false, false, false);
         node.watch.started();
         node.probe_interval_ns = node.options.config.ping_interval_ms * 1_000_000;
         node.found_by_multicast.clear();
         let (loaded, options) = (node.keys.loaded(), node.options.clone());
         let brain = Actor::new(&options, self.brain_seed(member));
-        stage.start(member, brain, options.drift_ppb);
+        stage.start(member, brain, self.drift_ppb(member));
+        if self.is_held(member) {
+            stage.hold(member);
+        }
         self.take_up_behaviours(stage, member);
         self.audit(now, member);
         let later = Timestamp(now.0 + OPENING_NS);
@@ -104,7 +110,7 @@ impl NodeWorld {
         stage.deliver(now, member, self.civil_time(now, options.clock_off_ms, options.clock_trusted));
         opened.into_iter().for_each(|input| stage.deliver(later, member, Input::Store(input)));
         stage.deliver(later, member, Input::Net(NetInput::Listening { address: listens_at(member) }));
-        stage.happen(later, Happening::Multicast(member));
+        stage.happen(later, Happening::Multicast(member, self.node(member).starts));
     }
 
     /// A store can't be opened: with a disk that fails the process ends, and its system starts it again.
@@ -170,6 +176,7 @@ impl NodeWorld {
     /// Asks a node to stop in order: its brain writes down what it knows. It is to be ended soon after.
     pub fn ask_to_stop(&mut self, stage: &mut NodeStage, member: Member) {
         if self.is_on(member) {
+            self.node_mut(member).leaving = true;
             stage.deliver(stage.now(), member, Input::Stop);
         }
     }

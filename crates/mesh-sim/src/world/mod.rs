@@ -232,14 +232,15 @@ impl World<Actor> for NodeWorld {
         TICK_INTERVAL_MIN
     }
 
-    fn admit(&mut self, now: Timestamp, member: Member, input: &Input) -> bool {
+    fn admit(&mut self, stage: &mut NodeStage, member: Member, input: &Input) -> bool {
+        let now = stage.now();
         if let Some(tap) = &mut self.tap {
             tap.push(Tapped::input(now, member, input, prints::input(input)));
         }
         let node = &mut self.nodes[member.0 as usize];
         node.tally.inputs += 1;
         match input {
-            Input::Net(input) => self.hears(now, member, input),
+            Input::Net(input) => self.hears(stage, member, input),
             Input::Tick => {
                 self.note_wake(now, member);
                 true
@@ -280,7 +281,7 @@ impl World<Actor> for NodeWorld {
             Happening::Refused(serve, reason) => self.refusal_arrives(stage, serve, reason),
             Happening::Stall(serve) => self.check_stall(stage, serve),
             Happening::Checkpoint(member) => self.checkpoint(stage, member),
-            Happening::Multicast(member) => self.ask_by_multicast(stage, member),
+            Happening::Multicast(member, starts) => self.ask_by_multicast(stage, member, starts),
             Happening::LinkTurns(link) => self.link_turns(stage, link),
             Happening::Resumes(end) => self.resumes(stage, end),
             Happening::SendsLate(end, bytes, input) => self.transmit(stage, end, bytes, Carried::Input(input)),

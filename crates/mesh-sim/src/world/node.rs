@@ -85,6 +85,8 @@ pub struct SimNode {
     pub checkpoint_due: bool,
     /// Whether its brain said that it has stopped.
     pub stopped: bool,
+    /// Whether it was asked to stop in this life.
+    pub leaving: bool,
     /// What is watched of it.
     pub watch: Watch,
 }

@@ -79,11 +79,11 @@ impl Serves {
         self.all.get(&serve.0).map(|serve| serve.getter.connection)
     }
 
-    /// A request reached its source. Whether the source's brain is to hear of it.
-    pub(super) fn accept(&mut self, serve: ServeId, too_many: bool) -> bool {
+    /// A request reached its source. Whether it is still wanted.
+    pub(super) fn accept(&mut self, serve: ServeId) -> bool {
         let Some(serve) = self.all.get_mut(&serve.0).filter(|serve| !serve.source_done) else { return false };
-        serve.accepted = !too_many;
-        serve.accepted
+        serve.accepted = true;
+        true
     }
 
     /// Requests under way.
@@ -197,7 +197,7 @@ impl NodeWorld {
     fn word(&mut self, stage: &mut NodeStage, from: EndId, bytes: u64, carried: Carried) {
         let bytes = wire_bytes(bytes);
         if let Some(member) = self.connections.end(from).map(|own| own.member) {
-            self.node_mut(member).tally.receipt_bytes += bytes;
+            self.node_mut(member).tally.receipt_bytes += self.bytes_from(stage.now(), from, bytes);
         }
         self.transmit(stage, from, bytes, carried);
     }
@@ -413,7 +413,6 @@ impl NodeWorld {
         entry.under_way -= 1;
         let (getter, member, span) = (entry.getter, entry.getter_member, entry.span);
         let bytes = slice.bytes();
-        self.acknowledge(stage.now(), getter.other(), bytes);
         let Some(own) = self.connections.end_mut(getter) else { return self.serves.forget_if_done(number) };
         (own.heard, own.payload_heard) = (stage.now(), stage.now());
         let entry = self.serves.all.get_mut(&number).expect("it was just there");
@@ -424,6 +423,7 @@ impl NodeWorld {
         // A receipt says that the bytes were taken off the wire, whatever became of them.
         let receipt = NetInput::Receipt { serve: ServeId(number), drained_bytes };
         self.word(stage, getter, WORD_BYTES, Carried::Input(Box::new(Input::Net(receipt))));
+        self.acknowledge(stage.now(), getter.other(), bytes);
         if wanted {
             self.take_slice(stage, number, member, span, &slice, ended);
         } else {

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use mesh_proto::Timestamp;
 use mesh_proto::port::net::LinkClass;
 
-use crate::flow::{Congestion, FlowId, Flows, PathQuality, ResourceId, Use};
+use crate::flow::{Congestion, FlowId, Flows, PathQuality, ResourceId, USES_MAX, Use};
 use crate::kernel::Member;
 use crate::link::{LinkQueue, LinkState, time_at};
 use crate::random::Stream;
@@ -68,12 +68,20 @@ impl Wire {
         u64::try_from(rate).unwrap_or(u64::MAX).max(1)
     }
 
-    /// How much of a rest its shaper makes up for.
-    fn burst_ns(&self, flows: &Flows) -> u64 {
-        match flows.used(self.resource) {
-            0 => time_at(self.state.quality().burst_bytes, self.rate_bytes_per_s()),
-            _ => 0,
-        }
+    /// How long the next frame takes besides its sending. Those behind one that is overtaken wait for it: TCP gives nothing
+    /// out of turn.
+    fn late_ns(&mut self) -> u64 {
+        let late_ns = self.state.delay_ns(&mut self.luck) + self.later_ns;
+        let overtaken_ns = match self.state.quality().reordering_ppm {
+            0 => None,
+            _ => self.state.reordered_by_ns(&mut self.luck),
+        };
+        late_ns.saturating_add(overtaken_ns.unwrap_or(0))
+    }
+
+    /// Whether the next frame takes the wire twice; TCP gives it once.
+    fn doubles(&mut self) -> bool {
+        self.state.quality().duplication_ppm > 0 && self.state.is_duplicated(&mut self.luck)
     }
 
     fn delay_ns(&self) -> u64 {
@@ -230,10 +238,21 @@ impl Wires {
         (0..).zip(&self.places).filter(|(_, place)| near(place)).map(|(number, _)| Member(number)).collect()
     }
 
-    /// The way from one node to another, if there is one now.
+    fn keeps_apart(&self, from: Member, to: Member) -> bool {
+        self.splits.values().any(|parted| parted.keeps_apart(from, to))
+    }
+
+    /// Whether a partition lets nothing through from one node to the other, or back.
+    #[must_use]
+    pub fn are_parted(&self, one: Member, other: Member) -> bool {
+        self.keeps_apart(one, other) || self.keeps_apart(other, one)
+    }
+
+    /// The way from one node to another, if there is one now. As packets have a time to live, none has more than
+    /// [`USES_MAX`] links and channels.
     #[must_use]
     pub fn way(&self, from: Member, to: Member) -> Option<Way> {
-        if self.splits.values().any(|parted| parted.keeps_apart(from, to)) {
+        if self.keeps_apart(from, to) {
             return None;
         }
         let (from, to) = (self.place_of(from), self.place_of(to));
@@ -241,6 +260,10 @@ impl Wires {
             return Some(Way { links: [].into(), class: LinkClass::Loopback, delay_ns: INSIDE_NS, is_metered: false });
         }
         let links = self.routes.borrow_mut().route(from, to)?;
+        let uses: usize = links.iter().map(|directed| 1 + self.wires[directed.0 as usize].channels.len()).sum();
+        if uses > USES_MAX {
+            return None;
+        }
         let path = self.topology.path(&links);
         let delay_ns = links.iter().map(|directed| self.wires[directed.0 as usize].delay_ns()).sum();
         let links = links.iter().map(|directed| directed.0).collect();
@@ -266,21 +289,31 @@ impl Wires {
             return Timestamp(later.0 + INSIDE_NS);
         }
         for number in way.links.iter() {
-            let wire = &mut self.wires[*number as usize];
-            let rate = wire.rate_bytes_per_s();
-            // TCP waits where a router would drop: control is small, and never more than a buffer behind.
-            let left = wire.queue.offer_ahead(now, at, bytes, rate, wire.burst_ns(&self.flows));
-            self.flows.burden(now, wire.resource, bytes);
-            for channel in &wire.channels {
-                let airtime = u64::from(self.topology.channels[*channel as usize].airtime_permille(rate));
-                self.flows.burden(now, self.channels[*channel as usize], bytes * airtime / 1000);
+            let left = self.occupy(now, at, *number, bytes);
+            if self.wires[*number as usize].doubles() {
+                self.occupy(now, at, *number, bytes);
             }
-            let late_ns = wire.state.delay_ns(&mut wire.luck) + wire.later_ns;
-            at = Timestamp(left.0.saturating_add(late_ns));
+            let wire = &mut self.wires[*number as usize];
+            at = Timestamp(left.0.saturating_add(wire.late_ns()));
             // What is sent once more takes its place in the queues then: nobody waits behind it until it comes.
             repair_ns = repair_ns.saturating_add(retransmissions(wire, at, way, bytes));
         }
         Timestamp(at.0.saturating_add(repair_ns))
+    }
+
+    /// Takes the time of so many bytes of a wire and its channels. When they have left it.
+    fn occupy(&mut self, now: Timestamp, at: Timestamp, number: u32, bytes: u64) -> Timestamp {
+        let wire = &mut self.wires[number as usize];
+        let rate = wire.rate_bytes_per_s();
+        // TCP waits where a router would drop: control is small, and never more than a buffer behind.
+        let burst_ns = time_at(self.flows.saved_bytes(now, wire.resource), rate);
+        let left = wire.queue.offer_ahead(now, at, bytes, rate, burst_ns);
+        self.flows.burden(now, wire.resource, bytes);
+        for channel in &wire.channels {
+            let airtime = u64::from(self.topology.channels[*channel as usize].airtime_permille(rate));
+            self.flows.burden(now, self.channels[*channel as usize], bytes * airtime / 1000);
+        }
+        left
     }
 
     /// Whether payload of a connection is under way on a link so slow that it matters what shares its packets.
@@ -294,11 +327,8 @@ impl Wires {
     pub fn acknowledge(&mut self, now: Timestamp, way: &Way, arrived_bytes: u64) {
         let bytes = arrived_bytes.div_ceil(2 * PACKET_BYTES) * ACKNOWLEDGEMENT_BYTES;
         for number in way.links.iter() {
-            let wire = &mut self.wires[(number ^ 1) as usize];
-            let rate = wire.rate_bytes_per_s();
-            if rate < PACKETS_MATTER_BELOW_BYTES_PER_S {
-                let _ = wire.queue.offer_ahead(now, now, bytes, rate, wire.burst_ns(&self.flows));
-                self.flows.burden(now, wire.resource, bytes);
+            if self.wires[(number ^ 1) as usize].rate_bytes_per_s() < PACKETS_MATTER_BELOW_BYTES_PER_S {
+                self.occupy(now, now, number ^ 1, bytes);
             }
         }
     }
@@ -308,7 +338,7 @@ impl Wires {
         let mut at = left.0;
         for number in way.links.iter() {
             let wire = &mut self.wires[*number as usize];
-            at = at.saturating_add(wire.state.delay_ns(&mut wire.luck) + wire.later_ns);
+            at = at.saturating_add(wire.late_ns());
         }
         Timestamp(at.max(left.0 + u64::from(way.links.is_empty()) * INSIDE_NS))
     }
@@ -319,10 +349,10 @@ impl Wires {
         self.flows.open(now, &uses, quality).expect("connections are fewer than flows may be")
     }
 
-    /// Moves a flow to another way, or to none.
-    pub fn set_flow_way(&mut self, now: Timestamp, flow: FlowId, way: Option<&Way>) {
+    /// Moves a flow to another way, with its round trip, or to none.
+    pub fn set_flow_way(&mut self, now: Timestamp, flow: FlowId, way: Option<(&Way, u64)>) {
         let (uses, quality) = match way {
-            Some(way) => self.path(now, way, 2 * way.delay_ns),
+            Some((way, rtt_ns)) => self.path(now, way, rtt_ns),
             None => {
                 let quality = PathQuality { rtt_ns: INSIDE_NS, loss_ppm: 0, queue_ns: 0, congestion: self.congestion };
                 (vec![Use { resource: self.nowhere, weight_permille: 1000 }], quality)
@@ -393,7 +423,7 @@ impl Wires {
         self.renew_links(now, &links);
     }
 
-    /// Links whose schedule turns or whose loss changes, with the next time that it does.
+    /// When a link's schedule turns next, or its loss changes.
     pub fn next_turn(&mut self, now: Timestamp, link: u32) -> Option<Timestamp> {
         let wires = [link * 2, link * 2 + 1];
         wires.into_iter().filter_map(|wire| self.wires[wire as usize].state.next_change(now)).min()
@@ -430,7 +460,9 @@ impl Wires {
             });
             for number in [link * 2, link * 2 + 1] {
                 let wire = &mut self.wires[number as usize];
+                let rate_before = wire.rate_bytes_per_s();
                 (wire.rate_ppm, wire.later_ns, wire.lost_ppm) = (worst.rate_ppm, worst.later_ns, worst.lost_ppm);
+                wire.queue.set_rate(now, rate_before, wire.rate_bytes_per_s());
                 let is_up = !is_cut && wire.state.up(now);
                 self.routes.get_mut().set_link_up(DirectedLink(number), is_up);
                 let rate = if is_up { wire.rate_bytes_per_s() } else { 0 };

@@ -1,6 +1,6 @@
 //! What a simulated node keeps its contents in: the real store over a faulty disk, or a model of it without bytes.
 //!
-//! Both answer the same commands and take the same payload; `tests/conformance.rs` holds them to the same promises. Crash
+//! Both answer the same commands and take the same payload; `tests/stores.rs` holds them to the same promises. Crash
 //! scenarios run the real one, large ones the model.
 
 mod library;

@@ -105,6 +105,7 @@ impl NodeStore for RealStore {
             Ending::DiskLost => {
                 self.engine = None;
                 self.disk = FaultyDisk::default();
+                self.troubles.clone().into_iter().for_each(|trouble| self.set_trouble(trouble, true));
                 self.finished.clear();
             }
         }
