@@ -54,6 +54,10 @@ impl Node {
         let mut put = vec![self.counters_row()];
         put.extend(self.records.take_rows());
         put.extend(self.transfers.rows(self.ctx.now));
+        self.write_last(put);
+    }
+
+    fn write_last(&mut self, put: Vec<Row>) {
         let command = self.ctx.command_id();
         self.pending.insert(command, Pending::Stop);
         self.ctx.store(StoreCommand::Write { command, put, delete: Vec::new() });
@@ -65,7 +69,11 @@ impl Node {
             self.ctx.report(Event::Warning { message });
         }
         self.records.on_last_write(&mut self.ctx, result);
-        self.ctx.stopped();
+        // A signature that was under way made a record since.
+        match self.records.take_rows() {
+            rows if rows.is_empty() => self.ctx.stopped(),
+            rows => self.write_last(rows),
+        }
     }
 
     pub(crate) fn refuse_as_stopping(&mut self, request: UserRequestId) {

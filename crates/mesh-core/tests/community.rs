@@ -361,3 +361,34 @@ fn a_community_has_a_name_of_its_own() {
     assert_eq!(found(&mut world, " "), ErrorKind::Invalid);
     assert_eq!(found(&mut world, &"x".repeat(300)), ErrorKind::Invalid);
 }
+
+/// Its key or its signature may be under way when the node writes down the last: what is confirmed then is written, too.
+#[test]
+fn what_is_confirmed_while_the_node_stops_is_kept() {
+    let mut confirmed = 0;
+    for events in 0..8 {
+        let mut world = World::new();
+        let founder = world.add(RATE, &[]);
+        world.settle(5);
+        let _ = new_member(&mut world, founder, "Ada");
+        world.settle(5);
+        let request = world.ask(founder, UserCommand::CommunityNew { name: "valley".to_owned() });
+        let mut seen = 0;
+        world.run_until(Duration::from_secs(5), |_| {
+            seen += 1;
+            seen > events
+        });
+        world.ask_to_stop(founder);
+        world.run_until(Duration::from_secs(5), |world| world.hosts[founder].stopped);
+        let reply = world.hosts[founder].replies.remove(&request);
+        world.kill(founder);
+        world.restart(founder, &[]);
+        let UserReply::Communities(views) = world.reply(founder, UserCommand::CommunityList) else { panic!("no list") };
+        if let Some(UserReply::Community(view)) = reply {
+            confirmed += 1;
+            let kept = views.iter().any(|known| known.community == view.community && known.belongs);
+            assert!(kept, "after {events} events it was confirmed, and forgotten");
+        }
+    }
+    assert!(confirmed > 1, "{confirmed}");
+}

@@ -27,6 +27,8 @@ pub(super) struct Keeping {
     due: Option<Timestamp>,
     /// Answers that wait for what is to be written next.
     answers: Vec<(UserRequestId, UserReply)>,
+    /// Answers that wait for a last write.
+    last_answers: Vec<(UserRequestId, UserReply)>,
     /// One write at a time: an older version never lands after a newer one.
     under_way: Option<Write>,
     failing: bool,
@@ -58,9 +60,10 @@ impl Keeping {
         }
     }
 
-    /// Rows of all that is not on the disk for sure, for a last write.
+    /// Rows of all that is not on the disk for sure, for a last write. What comes later is for another.
     pub(super) fn take_rows(&mut self, book: &Book) -> Vec<Row> {
         self.due = None;
+        self.last_answers.append(&mut self.answers);
         let mut names = std::mem::take(&mut self.unwritten);
         names.extend(self.under_way.iter().flat_map(|write| write.names.iter().copied()));
         rows(book, &names)
@@ -97,7 +100,12 @@ impl Keeping {
 
     /// What was taken for a last write is on the disk, or is not.
     pub(super) fn on_last_write(&mut self, ctx: &mut Context, result: &Result<(), Failure>) {
-        let mut answers = std::mem::take(&mut self.answers);
+        let mut answers = std::mem::take(&mut self.last_answers);
+        if result.is_err() {
+            // There is no other.
+            self.unwritten.clear();
+            answers.append(&mut self.answers);
+        }
         answers.extend(self.under_way.take().into_iter().flat_map(|write| write.answers));
         answer_all(ctx, answers, result);
     }

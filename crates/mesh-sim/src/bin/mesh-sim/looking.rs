@@ -67,16 +67,14 @@ impl TraceOptions {
 }
 
 pub fn trace(options: &TraceOptions) -> anyhow::Result<Outcome> {
-    let (mut scenario, seed, traces) = options.run.read()?;
-    // It says nothing of events, and a run may end before it.
-    scenario.settled_s = 0.0;
-    if let Some(until_s) = options.until_s {
-        scenario = scenario.set("duration_s", &until_s.to_string())?;
-    }
+    let (scenario, seed, traces) = options.run.read()?;
     let limit = if options.limit == 0 || options.output.is_some() { usize::MAX } else { options.limit };
     let mut chosen: Vec<(Tapped, Option<u32>)> = Vec::new();
     let (mut more, mut all) = (0u64, 0u64);
     tapped(&scenario, seed, &traces, |world, event| {
+        if options.until_s.is_some_and(|until_s| event.at.0 as f64 / 1e9 > until_s) {
+            return ControlFlow::Break(());
+        }
         all += 1;
         match options.wants(&event) {
             true if chosen.len() < limit => {
