@@ -334,10 +334,8 @@ impl Node {
 
     /// Who was told that nothing is here may be let in now, and the other way round.
     fn tell_of_restricted(&mut self) {
-        let is_restricted = |content: &ContentId| {
-            let access = self.offer(*content).map(|offer| offer.access);
-            matches!(access, Some(Access::Community(_) | Access::Members(_)))
-        };
+        let is_restricted =
+            |content: &ContentId| self.offer(*content).is_some_and(|offer| offer.access.is_restricted());
         let restricted: Vec<ContentId> = self.interests.contents().filter(is_restricted).collect();
         for content in restricted {
             self.interests.changed(&self.ctx, content, false);

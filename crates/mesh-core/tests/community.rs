@@ -190,6 +190,40 @@ fn members_that_fetch_at_the_same_time_give_it_to_no_stranger() {
     assert!(world.hosts[stranger].store.have(content).is_empty(), "a stranger gets none of it from any of them");
 }
 
+/// Who gave the manifest may lie later: what was said to be for members stays so.
+#[test]
+fn nobody_opens_what_was_for_members() {
+    let mut world = World::new();
+    let founder = world.add(RATE / 10, &[]);
+    let [friend, stranger] = [(); 2].map(|()| world.add(RATE, &[founder]));
+    world.settle(5);
+    let _ = new_member(&mut world, founder, "Ada");
+    let community = new_community(&mut world, founder, "Hill");
+    let member = new_member(&mut world, friend, "Ben");
+    world.settle(30);
+    let UserReply::Invitation(invite) = invite(&mut world, founder, community, member) else { panic!("no word") };
+    assert_eq!(world.reply(friend, UserCommand::CommunityJoin { invitation: invite.invitation }), UserReply::Done);
+    world.settle(60);
+    let ticket = share(&mut world, founder, false, Access::Community(community));
+    let content = ticket.parse::<Ticket>().expect("as it was printed").content;
+    world.get(friend, &ticket);
+    world.settle(3);
+    let have = Have {
+        content,
+        holding: Holding::Complete,
+        access: Access::Public,
+        others: Vec::new(),
+        extensions: Extensions::default(),
+    };
+    world.inject(friend, founder, Message::Have(have));
+    world.get(stranger, &ticket);
+    let held = world.hosts[friend].store.have(content).len();
+    assert!(held > 0 && world.contents_in_flight(friend) > 0, "{held} chunks: it is fetching");
+    world.settle(60);
+    assert!(world.is_connected(friend, stranger));
+    assert!(world.hosts[stranger].store.have(content).is_empty(), "a stranger gets none of it");
+}
+
 #[test]
 fn a_forged_invitation_is_refused_and_a_good_one_counts_at_once() {
     let mut world = World::new();

@@ -102,6 +102,14 @@ pub enum Access {
     Members(Vec<MemberId>),
 }
 
+impl Access {
+    /// Whether it is for some only, whoever else knows of it.
+    #[must_use]
+    pub fn is_restricted(&self) -> bool {
+        matches!(self, Self::Community(_) | Self::Members(_))
+    }
+}
+
 /// What a catalogue entry points to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -24,8 +24,9 @@ impl Transfers {
         if !matches!(have.holding, Holding::None) {
             (source.denied, source.changed) = (false, false);
             source.access = Some(have.access.clone());
-            // Anybody may say anything: only who gave the root, and so had it, is believed.
-            if transfer.root_from == Some(node) {
+            // Anybody may say anything: only who gave the root, and so had it, is believed, and nobody opens what was for
+            // some only.
+            if transfer.root_from == Some(node) && !transfer.order.access.is_restricted() {
                 transfer.order.access = have.access.clone();
             }
         }
