@@ -159,6 +159,20 @@ fn what_is_taken_from_a_source_does_not_go_back_to_it() {
     }
 }
 
+/// What is taken from one that vanished is not given to another that did, and so on.
+#[test]
+fn many_sources_that_fall_silent_hold_nothing_up() {
+    let mut world = World::new();
+    let sources = [(); 12].map(|()| world.add(20 * MBIT, &[]));
+    let getter = world.add(200 * MBIT, &sources);
+    let [shared, ..] = sources.map(|source| world.share(source, "/data/file-1000", Access::Ticket));
+    assert!(matches!(world.reply(getter, get_command(&shared.ticket)), UserReply::Getting(_)));
+    world.run_until(Duration::from_millis(1_500), |_| false);
+    sources[..11].iter().for_each(|source| world.hosts[*source].silent = true);
+    let done = world.run_until(Duration::from_secs(40), |world| report_of(world, getter).is_some());
+    assert!(done, "those that are silent take it from each other");
+}
+
 #[test]
 fn a_dying_source_costs_nothing_but_its_share() {
     let mut world = World::new();

@@ -155,7 +155,9 @@ pub struct Source {
     turn_ms: u64,
     /// When it was last asked for a span, and when bytes last came.
     pub(super) asked_span_at: Timestamp,
-    gave_at: Timestamp,
+    pub(super) gave_at: Timestamp,
+    /// Whether a span was taken from it while it was silent, and nothing came from it since: it may be gone.
+    pub(super) robbed: bool,
     goodput: Goodput,
 }
 
@@ -315,7 +317,7 @@ impl Source {
     }
 
     /// For how long it gave nothing of what it was asked for.
-    fn silence(&self, now: Timestamp) -> Duration {
+    pub(super) fn silence(&self, now: Timestamp) -> Duration {
         let asked = self.fetches.values().map(|fetch| fetch.asked).min();
         asked.map_or(Duration::ZERO, |asked| now.since(asked.max(self.gave_at)))
     }
@@ -340,7 +342,7 @@ impl Source {
     /// Notes bytes that arrived.
     pub fn on_bytes(&mut self, now: Timestamp, bytes: u64) {
         if bytes > 0 {
-            self.gave_at = now;
+            (self.gave_at, self.robbed) = (now, false);
         }
         if self.goodput.on_bytes(now, bytes) {
             self.failures = 0;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mesh_analytics::EventKind;
 use mesh_proto::port::NetCommand;
-use mesh_proto::{ChunkRange, ChunkSet, ContentId, NodeId};
+use mesh_proto::{ChunkRange, ChunkSet, ContentId, NodeId, Timestamp};
 
 use super::Transfers;
 use super::source::Source;
@@ -30,9 +30,12 @@ impl Transfers {
             return;
         }
         transfer.stole = ctx.now;
-        let idle = |(_, source): &(&NodeId, &Source)| source.fetches.is_empty() && source.is_usable(ctx.now);
-        let thieves: Vec<NodeId> = transfer.sources.iter().filter(idle).map(|(node, _)| *node).collect();
-        for thief in thieves {
+        let idle = |source: &Source| source.fetches.is_empty() && source.is_usable(ctx.now) && !source.robbed;
+        let thieves = transfer.sources.iter().filter(|(_, source)| idle(source));
+        let mut thieves: Vec<(Timestamp, NodeId)> = thieves.map(|(node, source)| (source.gave_at, *node)).collect();
+        // Who gave last is the surest to be there.
+        thieves.sort_unstable_by(|one, other| other.cmp(one));
+        for (_, thief) in thieves {
             self.steal_for(ctx, content, thief);
         }
     }
@@ -62,6 +65,7 @@ impl Transfers {
             return;
         }
         let Some(victim) = transfer.sources.get_mut(&node) else { return };
+        victim.robbed = victim.silence(now) >= STEAL_AGE_MIN;
         if victim.is_missed(now) {
             victim.back_off_once(now);
         }
