@@ -228,7 +228,7 @@ impl Flows {
     /// What a flow carries, without what is sent again because it was lost.
     #[must_use]
     pub fn rate_bytes_per_s(&self, flow: FlowId) -> u64 {
-        self.index_of(flow).map_or(0, |index| self.shares.rate(index) as u64)
+        self.index_of(flow).map_or(0, |index| self.flows[index as usize].rate as u64)
     }
 
     /// What of a resource's capacity the flows have taken so far, by their weights and with what was sent again.

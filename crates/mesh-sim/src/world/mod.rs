@@ -32,7 +32,7 @@ mod living;
 pub mod node;
 mod persons;
 mod prints;
-mod seen;
+pub mod seen;
 mod serving;
 pub mod signing;
 pub mod store;

@@ -3,21 +3,131 @@
 //!
 //! Invariant: looking changes nothing.
 
+use mesh_proto::port::net::LinkClass;
 use mesh_proto::{ConnectionId, Timestamp};
+use serde::Serialize;
 
 use super::connection::Connection;
 use super::node::Power;
 use crate::kernel::Member;
 use crate::sim::Sim;
-use crate::topology::export::{Edge, Figures, Graph};
+use crate::topology::export::{Edge, Graph};
 use crate::topology::{DirectedLink, Node};
 
+/// What is seen of a world. Figures with `_there` are of the direction from an edge's first end to the other, those with
+/// `_back` of the way back.
+pub type Seen = Graph<SeenWorld, SeenNode, SeenEdge>;
+
+/// What is seen of all of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SeenWorld {
+    /// Virtual time since the beginning.
+    pub time_s: f64,
+}
+
+/// What is seen of a place where links meet.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SeenNode {
+    /// What it is there for.
+    pub role: &'static str,
+    /// Where it stands, to the east.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub x_m: Option<f64>,
+    /// Where it stands, to the north.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub y_m: Option<f64>,
+    /// The program that runs there, if one does.
+    #[serde(flatten)]
+    pub program: Option<SeenProgram>,
+}
+
+/// What is seen of a node of the product.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SeenProgram {
+    /// Its number among those that were added.
+    pub number: u32,
+    /// The beginning of its id.
+    pub node: String,
+    /// Whether it runs now.
+    pub running: bool,
+    /// Payload it sent to others since the beginning.
+    pub payload_sent_bytes: u64,
+    /// Payload that others sent to it.
+    pub payload_received_bytes: u64,
+    /// What it sent that is not payload.
+    pub control_bytes: u64,
+    /// How many contents it fetched.
+    pub fetched: usize,
+    /// What its brain holds, while it runs.
+    #[serde(flatten)]
+    pub brain: Option<SeenBrain>,
+}
+
+/// What is seen of the brain of a node that runs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SeenBrain {
+    /// Peers it is connected with.
+    pub peers_connected: usize,
+    /// Nodes it has a record of.
+    pub nodes_known: usize,
+    /// Contents it knows of by announcements.
+    pub catalogue_entries: usize,
+    /// Contents it fetches.
+    pub transfers: usize,
+    /// Requests of peers that wait for their turn.
+    pub requests: usize,
+}
+
+/// What joins two places.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum SeenEdge {
+    /// A link of the topology, as faults left it.
+    Link(SeenLink),
+    /// Nodes that are connected.
+    Connection(SeenConnection),
+}
+
+/// What is seen of a link.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SeenLink {
+    /// What kind of path it is.
+    pub class: LinkClass,
+    /// Whether it carries anything.
+    pub up_there: bool,
+    /// The same, back.
+    pub up_back: bool,
+    /// What it carries at most.
+    pub rate_bytes_per_s_there: u64,
+    /// The same, back.
+    pub rate_bytes_per_s_back: u64,
+    /// The payload it carried since the beginning.
+    pub payload_bytes_there: u64,
+    /// The same, back.
+    pub payload_bytes_back: u64,
+}
+
+/// What is seen of a connection.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SeenConnection {
+    /// Its number.
+    pub connection: u64,
+    /// What kind of path it takes.
+    pub class: LinkClass,
+    /// When it was made.
+    pub since_s: f64,
+    /// Whether no path leads from one end to the other now.
+    pub cut: bool,
+    /// At which rate payload moves.
+    pub payload_bytes_per_s_there: u64,
+    /// The same, back.
+    pub payload_bytes_per_s_back: u64,
+}
+
 impl Sim {
-    /// The world as it is now. Edges of the kind `link` are those of the topology, as faults left them; those of the kind
-    /// `connection` join nodes that are connected. Figures with `_there` are of the direction from the first end to the
-    /// other, those with `_back` of the way back.
+    /// The world as it is now.
     #[must_use]
-    pub fn graph(&self) -> Graph {
+    pub fn graph(&self) -> Seen {
         let world = self.world();
         let topology = world.wires.topology();
         let mut program_at = vec![None; topology.nodes.len()];
@@ -25,79 +135,83 @@ impl Sim {
             program_at[world.wires.place_of(Member(number)) as usize].get_or_insert(Member(number));
         }
         let nodes = topology.nodes.iter().zip(program_at);
-        let links = (0..topology.links.len() as u32).map(|number| self.link(number));
-        let connections = world.connections.iter().filter_map(|(id, connection)| self.connection(id, connection));
+        let links = (0..topology.links.len() as u32).map(|number| self.seen_link(number));
+        let connections = world.connections.iter().filter_map(|(id, connection)| self.seen_connection(id, connection));
         Graph {
-            figures: Figures::default().with("time_s", seconds(self.now())),
-            nodes: nodes.map(|(node, program)| (node.name.clone(), self.node_figures(node, program))).collect(),
+            figures: SeenWorld { time_s: seconds(self.now()) },
+            nodes: nodes.map(|(node, program)| (node.name.clone(), self.seen_node(node, program))).collect(),
             edges: links.chain(connections).collect(),
         }
     }
 
-    fn node_figures(&self, node: &Node, program: Option<Member>) -> Figures {
-        let mut seen = Figures::default().with("role", node.role.name());
-        if let Some(position) = node.position {
-            seen = seen.with("x_m", position.x_m()).with("y_m", position.y_m());
-        }
-        let Some(member) = program else { return seen };
-        let world = self.world();
-        let is_running = world.node(member).power == Power::On;
-        let tally = self.tally(member);
-        let seen = seen
-            .with("number", u64::from(member.0))
-            .with("node", world.node(member).id.short())
-            .with("running", is_running)
-            .with("payload_sent_bytes", tally.payload_sent_bytes)
-            .with("payload_received_bytes", tally.payload_received_bytes)
-            .with("control_bytes", tally.control_bytes)
-            .with("fetched", tally.completions.len());
-        match self.brain(member).filter(|_| is_running).map(|brain| brain.inside()) {
-            None => seen,
-            Some(inside) => seen
-                .with("peers_connected", inside.peers_connected)
-                .with("nodes_known", inside.nodes_known)
-                .with("catalogue_entries", inside.catalogue_entries)
-                .with("transfers", inside.transfers)
-                .with("requests", inside.serves),
+    fn seen_node(&self, node: &Node, program: Option<Member>) -> SeenNode {
+        SeenNode {
+            role: node.role.name(),
+            x_m: node.position.map(|position| position.x_m()),
+            y_m: node.position.map(|position| position.y_m()),
+            program: program.map(|member| self.seen_program(member)),
         }
     }
 
-    fn link(&self, number: u32) -> Edge {
+    fn seen_program(&self, member: Member) -> SeenProgram {
+        let node = self.world().node(member);
+        let tally = self.tally(member);
+        let running = node.power == Power::On;
+        let inside = self.brain(member).filter(|_| running).map(|brain| brain.inside());
+        SeenProgram {
+            number: member.0,
+            node: node.id.short(),
+            running,
+            payload_sent_bytes: tally.payload_sent_bytes,
+            payload_received_bytes: tally.payload_received_bytes,
+            control_bytes: tally.control_bytes,
+            fetched: tally.completions.len(),
+            brain: inside.map(|inside| SeenBrain {
+                peers_connected: inside.peers_connected,
+                nodes_known: inside.nodes_known,
+                catalogue_entries: inside.catalogue_entries,
+                transfers: inside.transfers,
+                requests: inside.serves,
+            }),
+        }
+    }
+
+    fn seen_link(&self, number: u32) -> Edge<SeenEdge> {
         let wires = &self.world().wires;
         let link = &wires.topology().links[number as usize];
-        let [there, back] = [2 * number, 2 * number + 1].map(|wire| wires.seen(self.now(), DirectedLink(wire)));
-        Edge {
-            ends: [link.a, link.b],
-            cost_ms: there.delay_ns as f64 / 1e6,
-            figures: Figures::default()
-                .with("kind", "link")
-                .with("class", link.quality.class.name())
-                .with("up_there", there.is_up)
-                .with("up_back", back.is_up)
-                .with("rate_bytes_per_s_there", there.rate_bytes_per_s)
-                .with("rate_bytes_per_s_back", back.rate_bytes_per_s)
-                .with("payload_bytes_there", there.carried_bytes)
-                .with("payload_bytes_back", back.carried_bytes),
-        }
+        let [there, back] = DirectedLink::both(number).map(|directed| wires.seen(self.now(), directed));
+        let seen = SeenLink {
+            class: link.quality.class,
+            up_there: there.is_up,
+            up_back: back.is_up,
+            rate_bytes_per_s_there: there.rate_bytes_per_s,
+            rate_bytes_per_s_back: back.rate_bytes_per_s,
+            payload_bytes_there: there.carried_bytes,
+            payload_bytes_back: back.carried_bytes,
+        };
+        Edge { ends: [link.a, link.b], cost_ms: there.delay_ns as f64 / 1e6, figures: SeenEdge::Link(seen) }
     }
 
     /// A connection as a whole, if both ends hold it for open.
-    fn connection(&self, id: ConnectionId, connection: &Connection) -> Option<Edge> {
-        let Connection { ends, class, since } = connection;
+    fn seen_connection(&self, id: ConnectionId, connection: &Connection) -> Option<Edge<SeenEdge>> {
+        let Connection { ends: [first, second], class, since } = connection;
+        if !(first.open && second.open) {
+            return None;
+        }
         let wires = &self.world().wires;
-        let [there, back] = [0, 1].map(|end: usize| wires.flows.rate_bytes_per_s(ends[end].flow));
-        let delay_ns = ends[0].way.as_ref().map_or(0, |way| way.delay_ns);
-        ends.iter().all(|end| end.open).then(|| Edge {
-            ends: [0, 1].map(|end: usize| wires.place_of(ends[end].member)),
+        let seen = SeenConnection {
+            connection: id.0,
+            class: *class,
+            since_s: seconds(*since),
+            cut: first.way.is_none() || second.way.is_none(),
+            payload_bytes_per_s_there: wires.flows.rate_bytes_per_s(first.flow),
+            payload_bytes_per_s_back: wires.flows.rate_bytes_per_s(second.flow),
+        };
+        let delay_ns = first.way.as_ref().map_or(0, |way| way.delay_ns);
+        Some(Edge {
+            ends: [wires.place_of(first.member), wires.place_of(second.member)],
             cost_ms: delay_ns as f64 / 1e6,
-            figures: Figures::default()
-                .with("kind", "connection")
-                .with("connection", id.0)
-                .with("class", class.name())
-                .with("since_s", seconds(*since))
-                .with("cut", ends.iter().any(|end| end.way.is_none()))
-                .with("payload_bytes_per_s_there", there)
-                .with("payload_bytes_per_s_back", back),
+            figures: SeenEdge::Connection(seen),
         })
     }
 }
@@ -114,13 +228,8 @@ mod tests {
     use crate::fault::{Targets, What};
     use crate::flow::Congestion;
     use crate::topology::TopologyPlan;
-    use crate::topology::export::Figure;
     use crate::world::node::NodeOptions;
     use crate::world::wires::Wires;
-
-    fn of_kind<'a>(graph: &'a Graph, kind: &'static str) -> Vec<&'a Edge> {
-        graph.edges.iter().filter(|edge| edge.figures.get("kind") == Some(&kind.into())).collect()
-    }
 
     #[test]
     fn what_runs_what_is_up_and_what_moved_is_seen() {
@@ -137,23 +246,21 @@ mod tests {
         sim.run_for(Duration::from_millis(1));
         let (digest, graph) = (sim.digest(), sim.graph());
         assert_eq!(sim.digest(), digest);
-        let running: Vec<bool> =
-            graph.nodes[..3].iter().map(|(_, seen)| seen.get("running") == Some(&true.into())).collect();
-        assert_eq!(running, [true, true, false]);
-        assert_eq!(graph.nodes[1].1.get("fetched"), Some(&Figure::Count(1)));
-        let links = of_kind(&graph, "link");
-        assert_eq!(
-            links.iter().map(|link| link.figures.get("up_there") == Some(&true.into())).collect::<Vec<_>>(),
-            [true, false, true]
-        );
-        let moved = |link: &Edge| {
-            ["payload_bytes_there", "payload_bytes_back"].map(|name| match link.figures.get(name) {
-                Some(Figure::Count(bytes)) => *bytes,
-                other => panic!("{name} is {other:?}"),
-            })
-        };
-        assert!(moved(links[0]).into_iter().any(|bytes| bytes >= 1_000_000), "{:?}", links[0]);
-        assert_eq!(moved(links[2]), [0, 0]);
-        assert_eq!(of_kind(&graph, "connection").len(), 1);
+        let program = |place: usize| graph.nodes[place].1.program.as_ref().expect("a node runs there");
+        assert_eq!([0, 1, 2].map(|place| program(place).running), [true, true, false]);
+        assert_eq!([0, 1, 2].map(|place| program(place).brain.is_some()), [true, true, false]);
+        assert_eq!(program(1).fetched, 1);
+        let links: Vec<&SeenLink> = graph.edges.iter().filter_map(|edge| link(&edge.figures)).collect();
+        assert_eq!(links.iter().map(|link| link.up_there).collect::<Vec<_>>(), [true, false, true]);
+        assert!(links[0].payload_bytes_there.max(links[0].payload_bytes_back) >= 1_000_000, "{:?}", links[0]);
+        assert_eq!((links[2].payload_bytes_there, links[2].payload_bytes_back), (0, 0));
+        assert_eq!(graph.edges.len() - links.len(), 1, "they are connected");
+    }
+
+    fn link(edge: &SeenEdge) -> Option<&SeenLink> {
+        match edge {
+            SeenEdge::Link(link) => Some(link),
+            SeenEdge::Connection(_) => None,
+        }
     }
 }

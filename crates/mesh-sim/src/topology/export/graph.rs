@@ -1,4 +1,4 @@
-//! Graphs with figures of any names, as NetJSON and GraphML: for what is seen of a network besides its topology.
+//! Graphs with figures of any kind, as NetJSON and GraphML: for what is seen of a network besides its topology.
 //!
 //! Invariant: nodes and edges are written in their order, and both formats carry the same figures.
 
@@ -6,112 +6,36 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::graphml::escape;
 use super::json::{Items, NetLink, NetNode, NetworkGraph, write};
 
-/// One figure.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Figure {
-    /// Whether something is so.
-    Flag(bool),
-    /// How many.
-    Count(u64),
-    /// How much.
-    Real(f64),
-    /// One of a few words.
-    Word(&'static str),
-    /// Any text.
-    Text(String),
-}
-
-/// Figures of a node, an edge or a graph, by name, in the order in which they are written.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Figures(Vec<(&'static str, Figure)>);
-
-impl Figures {
-    /// The same with one more.
-    #[must_use]
-    pub fn with(mut self, name: &'static str, figure: impl Into<Figure>) -> Self {
-        self.0.reserve(8);
-        self.0.push((name, figure.into()));
-        self
-    }
-
-    /// The one of this name.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Figure> {
-        self.0.iter().find(|(known, _)| *known == name).map(|(_, figure)| figure)
-    }
-}
-
-impl Serialize for Figures {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, figure)| (name, figure)))
-    }
-}
-
-impl From<bool> for Figure {
-    fn from(flag: bool) -> Self {
-        Self::Flag(flag)
-    }
-}
-
-impl From<u64> for Figure {
-    fn from(count: u64) -> Self {
-        Self::Count(count)
-    }
-}
-
-impl From<usize> for Figure {
-    fn from(count: usize) -> Self {
-        Self::Count(count as u64)
-    }
-}
-
-impl From<f64> for Figure {
-    fn from(real: f64) -> Self {
-        Self::Real(real)
-    }
-}
-
-impl From<&'static str> for Figure {
-    fn from(word: &'static str) -> Self {
-        Self::Word(word)
-    }
-}
-
-impl From<String> for Figure {
-    fn from(text: String) -> Self {
-        Self::Text(text)
-    }
-}
-
-/// A graph. Nodes may be joined by more than one edge.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Graph {
+/// A graph, with what is said of all of it, of each node and of each edge: structures whose fields are flags, numbers
+/// and texts. Nodes may be joined by more than one edge.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Graph<G, N, E> {
     /// What is said of all of it.
-    pub figures: Figures,
+    pub figures: G,
     /// Each node by its name, which no other has.
-    pub nodes: Vec<(String, Figures)>,
+    pub nodes: Vec<(String, N)>,
     /// What joins them.
-    pub edges: Vec<Edge>,
+    pub edges: Vec<Edge<E>>,
 }
 
 /// What joins two nodes.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Edge {
+pub struct Edge<E> {
     /// Which nodes, by their places in the graph's list.
     pub ends: [u32; 2],
     /// What NetJSON calls its cost: the time of a small frame, in milliseconds.
     pub cost_ms: f64,
     /// What is said of it.
-    pub figures: Figures,
+    pub figures: E,
 }
 
-impl Graph {
+impl<G: Serialize, N: Serialize, E: Serialize> Graph<G, N, E> {
     /// As a NetJSON NetworkGraph.
     #[must_use]
     pub fn netjson(&self) -> String {
@@ -131,58 +55,67 @@ impl Graph {
         })
     }
 
-    fn names(&self, edge: &Edge) -> [&str; 2] {
+    fn names(&self, edge: &Edge<E>) -> [&str; 2] {
         edge.ends.map(|end| self.nodes[end as usize].0.as_str())
     }
 
     /// As GraphML with typed keys.
     #[must_use]
     pub fn graphml(&self) -> String {
-        let keys = self.keys();
+        let of_graph = by_name(&self.figures);
+        let of_nodes: Vec<_> = self.nodes.iter().map(|(_, figures)| by_name(figures)).collect();
+        let of_edges: Vec<_> = self.edges.iter().map(|edge| by_name(&edge.figures)).collect();
+        let all = [("graph", std::slice::from_ref(&of_graph)), ("node", &of_nodes), ("edge", &of_edges)];
         let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
         text.push_str("<graphml xmlns=\"http://graphml.graphdrawing.org/xmlns\">\n");
-        for ((of, name), kind) in &keys {
+        for ((of, name), kind) in kinds(&all) {
             let name = escape(name);
             let id = format!("{of}-{name}");
             put(&mut text, format_args!("<key id=\"{id}\" for=\"{of}\" attr.name=\"{name}\" attr.type=\"{kind}\"/>"));
         }
         text.push_str("<graph id=\"G\" edgedefault=\"undirected\">\n");
-        put_data(&mut text, "graph", &self.figures);
-        for (name, figures) in &self.nodes {
+        put_data(&mut text, "graph", &of_graph);
+        for ((name, _), figures) in self.nodes.iter().zip(&of_nodes) {
             put(&mut text, format_args!("<node id=\"{}\">", escape(name)));
             put_data(&mut text, "node", figures);
             text.push_str("</node>\n");
         }
-        for edge in &self.edges {
+        for (edge, figures) in self.edges.iter().zip(&of_edges) {
             let [source, target] = self.names(edge).map(escape);
             put(&mut text, format_args!("<edge source=\"{source}\" target=\"{target}\">"));
-            put_data(&mut text, "edge", &edge.figures);
+            put_data(&mut text, "edge", figures);
             text.push_str("</edge>\n");
         }
         text.push_str("</graph>\n</graphml>\n");
         text
     }
+}
 
-    /// All figures there are, with the type that holds each of its values.
-    fn keys(&self) -> BTreeMap<(&'static str, &str), &'static str> {
-        let of_graph = self.figures.0.iter().map(|figure| ("graph", figure));
-        let of_nodes = self.nodes.iter().flat_map(|(_, figures)| figures.0.iter().map(|figure| ("node", figure)));
-        let of_edges = self.edges.iter().flat_map(|edge| edge.figures.0.iter().map(|figure| ("edge", figure)));
-        let mut keys: BTreeMap<(&'static str, &str), &'static str> = BTreeMap::new();
-        for (of, (name, figure)) in of_graph.chain(of_nodes).chain(of_edges) {
-            let kind = kind_of(figure);
-            keys.entry((of, *name)).and_modify(|known| *known = wider(known, kind)).or_insert(kind);
-        }
-        keys
+fn by_name(figures: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(figures) {
+        Ok(Value::Object(figures)) => figures,
+        other => unreachable!("figures are a structure of flags, numbers and texts, not {other:?}"),
     }
 }
 
-fn kind_of(figure: &Figure) -> &'static str {
+/// All figures there are, by what has them and by name, with the type that holds each of their values.
+fn kinds<'a>(all: &[(&'static str, &'a [Map<String, Value>])]) -> BTreeMap<(&'static str, &'a str), &'static str> {
+    let mut kinds: BTreeMap<(&'static str, &str), &'static str> = BTreeMap::new();
+    for (of, figures) in all {
+        for (name, figure) in figures.iter().flatten() {
+            let kind = kind_of(figure);
+            kinds.entry((of, name)).and_modify(|known| *known = wider(known, kind)).or_insert(kind);
+        }
+    }
+    kinds
+}
+
+fn kind_of(figure: &Value) -> &'static str {
     match figure {
-        Figure::Flag(_) => "boolean",
-        Figure::Count(_) => "long",
-        Figure::Real(_) => "double",
-        Figure::Word(_) | Figure::Text(_) => "string",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "double",
+        Value::Number(_) => "long",
+        _ => "string",
     }
 }
 
@@ -195,14 +128,11 @@ fn wider(one: &'static str, other: &'static str) -> &'static str {
     }
 }
 
-fn put_data(text: &mut String, of: &str, figures: &Figures) {
-    for (name, figure) in &figures.0 {
+fn put_data(text: &mut String, of: &str, figures: &Map<String, Value>) {
+    for (name, figure) in figures {
         let value = match figure {
-            Figure::Flag(flag) => Cow::Owned(flag.to_string()),
-            Figure::Count(count) => Cow::Owned(count.to_string()),
-            Figure::Real(real) => Cow::Owned(real.to_string()),
-            Figure::Word(word) => escape(word),
-            Figure::Text(text) => escape(text),
+            Value::String(figure) => escape(figure),
+            other => Cow::Owned(other.to_string()),
         };
         put(text, format_args!("<data key=\"{of}-{}\">{value}</data>", escape(name)));
     }
@@ -214,36 +144,38 @@ fn put(text: &mut String, line: std::fmt::Arguments<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::super::super::import::{Format, read};
     use super::*;
     use crate::link::{Latency, LinkQuality};
 
-    fn graph() -> Graph {
-        let node = |name: &str, figures| (name.to_owned(), figures);
-        let of = Figures::default;
+    fn graph() -> Graph<Value, Value, Value> {
         Graph {
-            figures: of().with("time_s", 1.5),
+            figures: json!({"time_s": 1.5}),
             nodes: vec![
-                node("a & b", of().with("runs", true).with("peers", 3_usize)),
-                node("c", of().with("runs", false).with("peers", 2.5).with("label", "<c>".to_owned())),
+                ("a & b".to_owned(), json!({"runs": true, "peers": 3})),
+                ("c".to_owned(), json!({"runs": false, "peers": 2.5, "label": "<c>"})),
             ],
             edges: vec![
-                Edge { ends: [0, 1], cost_ms: 0.5, figures: of().with("kind", "link").with("latency_ms", 0.5) },
-                Edge { ends: [0, 1], cost_ms: 2.0, figures: of().with("kind", "connection") },
+                Edge { ends: [0, 1], cost_ms: 0.5, figures: json!({"kind": "link", "latency_ms": 0.5}) },
+                Edge { ends: [0, 1], cost_ms: 2.0, figures: json!({"kind": "connection"}) },
             ],
         }
     }
 
     #[test]
     fn a_key_has_the_type_of_all_its_values() {
-        let graph = graph();
-        let keys = graph.keys();
-        assert_eq!(keys[&("node", "runs")], "boolean");
-        assert_eq!(keys[&("node", "peers")], "double");
-        assert_eq!(keys[&("edge", "kind")], "string");
-        assert_eq!(keys[&("graph", "time_s")], "double");
-        let text = graph.graphml();
-        assert!(text.contains("<key id=\"node-peers\" for=\"node\" attr.name=\"peers\" attr.type=\"double\"/>"));
+        let text = graph().graphml();
+        for (of, name, kind) in [
+            ("graph", "time_s", "double"),
+            ("node", "runs", "boolean"),
+            ("node", "peers", "double"),
+            ("edge", "kind", "string"),
+        ] {
+            let key = format!("<key id=\"{of}-{name}\" for=\"{of}\" attr.name=\"{name}\" attr.type=\"{kind}\"/>");
+            assert!(text.contains(&key), "{key} is not in {text}");
+        }
         assert!(text.contains("<data key=\"node-label\">&lt;c&gt;</data>"), "{text}");
     }
 

@@ -14,6 +14,6 @@ mod json;
 #[cfg(test)]
 mod tests;
 
-pub use graph::{Edge, Figure, Figures, Graph};
+pub use graph::{Edge, Graph};
 pub use graphml::graphml;
 pub use json::{netjson, node_link};
