@@ -12,7 +12,7 @@ use mesh_proto::record::Access;
 use mesh_proto::{ChunkSet, CommandId, ConnectionId, ContentId, NodeId};
 
 use crate::interest::{News, Offer, tell_more};
-use crate::node::{Node, Pending};
+use crate::node::{Follows, Node, Pending};
 use crate::peers::{Connection, FoundBy, Peer};
 use crate::serve::Asker;
 use crate::spread::CROWD_MIN;
@@ -22,7 +22,7 @@ use crate::transfer::{Around, Ended, Fetched};
 pub(crate) const PAGE_READS_MAX: usize = 256;
 
 impl Node {
-    pub(crate) fn on_net(&mut self, input: NetInput) {
+    pub(crate) fn on_net(&mut self, input: NetInput) -> Follows {
         match input {
             NetInput::Listening { address } => self.on_listening(address),
             NetInput::ListenFailed { address, why } => {
@@ -67,6 +67,7 @@ impl Node {
             NetInput::Rtt { node, rtt_us, .. } => {
                 self.peers.on_rtt(node, rtt_us);
                 self.serving.set_rtt(self.ctx.now, node, rtt_us);
+                return Follows::Grants;
             }
             NetInput::SpanRequested { serve, connection, node, request } => {
                 self.on_span_requested(serve, node, connection, &request);
@@ -75,14 +76,20 @@ impl Node {
                 if self.ctx.planted.is(Defect::LeakGrant) => {}
             NetInput::SpanWithdrawn { serve } => self.serving.on_withdrawn(serve),
             NetInput::Granted { command, sent_bytes, state, .. } => {
-                if let Some(content) = self.serving.on_granted(command, sent_bytes, &state) {
-                    let why = "its bytes could not be read as they were shared".to_owned();
-                    self.on_changed(content, why);
-                }
+                let Some(content) = self.serving.on_granted(command, sent_bytes, &state) else {
+                    return Follows::Grants;
+                };
+                let why = "its bytes could not be read as they were shared".to_owned();
+                self.on_changed(content, why);
             }
-            NetInput::Receipt { serve, drained_bytes } => self.serving.on_receipt(&self.ctx, serve, drained_bytes),
+            NetInput::Receipt { serve, drained_bytes } => {
+                self.serving.on_receipt(&self.ctx, serve, drained_bytes);
+                return Follows::Grants;
+            }
             NetInput::FetchProgress { command, received_bytes, .. } => {
-                self.transfers.on_fetch_progress(&mut self.ctx, command, received_bytes);
+                if !self.transfers.on_fetch_progress(&mut self.ctx, command, received_bytes) {
+                    return Follows::Nothing;
+                }
             }
             NetInput::Fetched { outcome: FetchOutcome::Disconnected, .. } if self.ctx.planted.is(Defect::LoseWant) => {}
             NetInput::Fetched { command, outcome, received_bytes, chunks_verified, aside_bytes } => {
@@ -101,6 +108,7 @@ impl Node {
                 self.transfers.on_providers(&self.ctx, command, &nodes, &mut around);
             }
         }
+        Follows::Anything
     }
 
     fn on_listening(&mut self, address: String) {

@@ -85,6 +85,19 @@ pub struct Node {
     pub(crate) usage: DiskUsage,
     pub(crate) unsaved: Unsaved,
     pub(crate) stopping: bool,
+    /// When the parts that were not looked at since must be.
+    due: Option<(Timestamp, WakeReason)>,
+}
+
+/// What may follow from an input, besides what falls due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Follows {
+    /// Anything.
+    Anything,
+    /// Something may go to those who fetch here.
+    Grants,
+    /// Nothing.
+    Nothing,
 }
 
 /// Public keys of this node.
@@ -129,6 +142,7 @@ impl Node {
             usage: DiskUsage::default(),
             unsaved: Unsaved::default(),
             stopping: false,
+            due: None,
             config,
         }
     }
@@ -209,9 +223,6 @@ impl Node {
 
     /// What follows from everything that was handled: dials, requests, grants, news.
     fn run(&mut self) {
-        if !self.opened || self.stopping {
-            return;
-        }
         for node in self.records.take_new_nodes() {
             let addresses = self.records.addresses_of(node);
             self.peers.learn(node, &addresses, FoundBy::Gossip);
@@ -233,9 +244,31 @@ impl Node {
             let heard = self.peers.connected().len() > 0;
             self.announcements.run(&mut self.ctx, &self.contents, heard);
         }
+        self.give();
+        self.save_counters();
+        self.due = [
+            self.peers.deadline(),
+            self.records.deadline(),
+            self.transfers.deadline(&self.ctx),
+            self.strangers.deadline(),
+            self.interests.deadline(),
+            self.announcements.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min();
+    }
+
+    /// What follows from what was heard of those who fetch here. It is most of what a node hears that gives much, so it
+    /// touches nothing else.
+    fn give(&mut self) {
         self.serving.run(&mut self.ctx);
         self.count();
-        self.save_counters();
+    }
+
+    /// When something besides the serving falls due.
+    fn rest_deadline(&self) -> Option<(Timestamp, WakeReason)> {
+        self.due.into_iter().chain(self.counters_deadline()).min()
     }
 
     /// Closes connections of strangers beyond their limit.
@@ -285,8 +318,9 @@ impl Machine for Node {
     fn handle(&mut self, now: Timestamp, input: Input) {
         debug_assert!(self.ctx.is_drained(), "outputs must be drained before the next input");
         self.ctx.now = now;
+        let mut follows = Follows::Anything;
         match input {
-            Input::Net(input) => self.on_net(input),
+            Input::Net(input) => follows = self.on_net(input),
             Input::Store(input) => self.on_store(input),
             Input::Keys(input) => self.on_keys(&input),
             Input::User { request, .. } if self.stopping => self.refuse_as_stopping(request),
@@ -296,7 +330,15 @@ impl Machine for Node {
             Input::Tick => {}
             Input::Stop => self.on_stop(),
         }
-        self.run();
+        if !self.opened || self.stopping {
+            return;
+        }
+        let is_due = self.rest_deadline().is_some_and(|(at, _)| at <= now);
+        match follows {
+            Follows::Nothing if !is_due => {}
+            Follows::Grants if !is_due => self.give(),
+            _ => self.run(),
+        }
     }
 
     fn poll_output(&mut self) -> Option<Output> {
@@ -307,18 +349,6 @@ impl Machine for Node {
         if !self.opened || self.stopping {
             return None;
         }
-        [
-            self.peers.deadline(),
-            self.records.deadline(),
-            self.transfers.deadline(&self.ctx),
-            self.serving.deadline(),
-            self.strangers.deadline(),
-            self.interests.deadline(),
-            self.announcements.deadline(),
-            self.counters_deadline(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        self.rest_deadline().into_iter().chain(self.serving.deadline()).min()
     }
 }

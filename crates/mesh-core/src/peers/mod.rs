@@ -188,22 +188,22 @@ impl Peers {
 
     /// A round trip was measured.
     pub fn on_rtt(&mut self, node: NodeId, rtt_us: u64) {
-        self.table.change(node, |peer| peer.dealings_mut().rtt_us = Some(rtt_us));
+        self.table.note(node, |dealings| dealings.rtt_us = Some(rtt_us));
     }
 
     /// What a peer gives per second was measured.
     pub fn on_goodput(&mut self, node: NodeId, bytes_per_s: u64) {
-        self.table.change(node, |peer| peer.dealings_mut().goodput_bytes_per_s = Some(bytes_per_s));
+        self.table.note(node, |dealings| dealings.goodput_bytes_per_s = Some(bytes_per_s));
     }
 
     /// Content bytes came from a peer.
     pub fn on_received(&mut self, node: NodeId, bytes: u64) {
-        self.table.change(node, |peer| peer.dealings_mut().received_bytes += bytes);
+        self.table.note(node, |dealings| dealings.received_bytes += bytes);
     }
 
     /// A peer receipted content bytes.
     pub fn on_sent(&mut self, node: NodeId, bytes: u64) {
-        self.table.change(node, |peer| peer.dealings_mut().sent_bytes += bytes);
+        self.table.note(node, |dealings| dealings.sent_bytes += bytes);
     }
 
     /// Opens what should be open and is due.

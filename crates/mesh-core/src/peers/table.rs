@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_proto::{NodeId, Timestamp};
 
-use super::Peer;
+use super::{Dealings, Peer};
 
 /// The table. See the module.
 #[derive(Debug, Default)]
@@ -132,6 +132,14 @@ impl Table {
     pub(super) fn change<T>(&mut self, node: NodeId, change: impl FnOnce(&mut Peer) -> T) -> Option<T> {
         let peer = self.peers.get_mut(&node)?;
         Some(in_step(&mut self.views, node, self.own == Some(node), peer, change))
+    }
+
+    /// Notes a figure of a peer that no view depends on, if it is known.
+    pub(super) fn note(&mut self, node: NodeId, note: impl FnOnce(&mut Dealings)) {
+        let Some(peer) = self.peers.get_mut(&node) else { return };
+        let before = cfg!(debug_assertions).then(|| Places::of(peer, false));
+        note(peer.dealings_mut());
+        debug_assert!(before.is_none_or(|before| before == Places::of(peer, false)), "views depend on it");
     }
 
     /// Changes a peer, known until now or not.

@@ -1,5 +1,7 @@
 //! Chunks: whom to ask for which, what came of it, whom to ban, what to take from the slow for the fast.
 
+use std::time::Duration;
+
 use mesh_analytics::EventKind;
 use mesh_proto::bulk::{RefuseReason, SpanRequest};
 use mesh_proto::extensions::Extensions;
@@ -39,6 +41,9 @@ pub struct Fetched {
     /// Chunks that are here now.
     pub chunks: ChunkRange,
 }
+
+/// What arrives moves the transfers no more often than this, unless its source can be asked for more.
+const PROGRESS_LOOK: Duration = Duration::from_millis(50);
 
 /// What to ask a source for next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,12 +168,16 @@ impl Transfers {
         ctx.net(NetCommand::Fetch { command, node, request, stall_ms_max });
     }
 
-    /// Bytes of a fetch arrived.
-    pub fn on_fetch_progress(&mut self, ctx: &mut Context, command: CommandId, received_bytes: u64) {
-        let Some((content, Purpose::Fetch(node))) = self.purposes.get(&command).cloned() else { return };
-        let Some(transfer) = self.transfers.get_mut(&content) else { return };
+    /// Bytes of a fetch arrived. Returns whether transfers have to be looked at: its source can be asked for more, or they
+    /// were not looked at for long.
+    pub fn on_fetch_progress(&mut self, ctx: &mut Context, command: CommandId, received_bytes: u64) -> bool {
+        let Some((content, Purpose::Fetch(node))) = self.purposes.get(&command).cloned() else { return false };
+        let Some(transfer) = self.transfers.get_mut(&content) else { return false };
         transfer.note_bytes(ctx.now, node, command, received_bytes);
+        let may_give_more = |source: &Source| source.dry != Some(transfer.opened) && source.room(false) > 0;
+        let has_room = transfer.in_crowd || transfer.sources.get(&node).is_some_and(may_give_more);
         self.tell(ctx, content);
+        has_room || ctx.now.since(self.ran) >= PROGRESS_LOOK
     }
 
     /// A fetch ended. Returns what came of it if its transfer is still there.

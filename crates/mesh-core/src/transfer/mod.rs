@@ -84,6 +84,8 @@ pub struct Transfers {
     room: Option<Room>,
     /// How often transfers were worked on.
     runs: u64,
+    /// When they were last.
+    ran: Timestamp,
 }
 
 /// What received contents may take on disk.
@@ -119,6 +121,7 @@ impl Transfers {
             lookups: 0,
             room: None,
             runs: 0,
+            ran: Timestamp::ZERO,
         }
     }
 

@@ -27,7 +27,7 @@ const WAITING_MIN: Duration = Duration::from_millis(250);
 impl Transfers {
     /// Works on the transfers that have a place, and looks for sources for the others.
     pub fn run(&mut self, ctx: &mut Context, around: &mut Around<'_>) {
-        self.runs += 1;
+        (self.runs, self.ran) = (self.runs + 1, ctx.now);
         self.save_again(ctx);
         let (working, waiting) = self.turns(ctx, around.peers);
         for content in waiting.iter().chain(&working) {
