@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::saying::say;
 use anyhow::Context as _;
 use mesh_sim::experiment::{Batch, told};
 use mesh_sim::result::{Expectation, Results, table, write_all};
+
+use crate::saying::say;
 
 /// Whether everything held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
