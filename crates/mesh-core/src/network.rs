@@ -39,8 +39,7 @@ impl Node {
                 }
                 if self.peers.on_connected(&mut self.ctx, node, connection) {
                     self.peers.report(&mut self.ctx, node, None);
-                    self.records.on_connected(&mut self.ctx, node);
-                    self.note_rate(node);
+                    self.meet(node);
                 }
             }
             NetInput::Disconnected { connection, node, why } => {
@@ -48,11 +47,8 @@ impl Node {
                 self.strangers.on_disconnected(connection);
                 self.serving.on_connection_ended(connection);
                 if self.peers.on_disconnected(&self.ctx, node, connection) {
-                    self.records.on_disconnected(&self.ctx, node);
-                    self.transfers.on_disconnected(node);
+                    self.part(node);
                     self.serving.on_disconnected(node);
-                    self.interests.on_disconnected(node);
-                    self.spread.on_disconnected(node);
                     self.peers.report(&mut self.ctx, node, Some(why));
                 }
             }
@@ -150,6 +146,26 @@ impl Node {
         }
     }
 
+    fn meet(&mut self, node: NodeId) {
+        self.records.on_connected(&mut self.ctx, node);
+        self.note_rate(node);
+    }
+
+    fn part(&mut self, node: NodeId) {
+        self.records.on_disconnected(&self.ctx, node);
+        self.transfers.on_disconnected(node);
+        self.interests.on_disconnected(node);
+        self.spread.on_disconnected(node);
+    }
+
+    /// Whether a peer that says hello came back before anybody here missed it, after a power cut say: it said so before,
+    /// and has made a connection since. It remembers nothing of what was said then.
+    fn began_anew(&self, node: NodeId) -> bool {
+        let greeted = self.records.greeted_at(node);
+        let connections = self.peers.peer(node).map(|peer| &peer.dealings().connections);
+        greeted.zip(connections).is_some_and(|(at, connections)| connections.iter().any(|made| made.since > at))
+    }
+
     fn on_message(&mut self, node: NodeId, message: Message) {
         if let Some(extension) = message.extensions().first_required() {
             self.ctx.count(EventKind::MessageRefused);
@@ -157,6 +173,10 @@ impl Node {
                 Unsupported { message: message.number(), extension: Some(extension), extensions: Default::default() };
             self.ctx.send(node, Message::Unsupported(refusal));
             return;
+        }
+        if matches!(message, Message::Hello(_)) && self.began_anew(node) {
+            self.part(node);
+            self.meet(node);
         }
         if self.records.on_message(&mut self.ctx, node, &message) {
             return;

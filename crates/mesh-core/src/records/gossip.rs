@@ -174,6 +174,7 @@ impl Records {
         if let Some(peer) = self.connected.get_mut(&node) {
             let (agent, name) = (hello.agent.clone(), hello.name.clone());
             peer.hello = Some(PeerHello { agent, name, clock_skew_ms });
+            peer.greeted_at = ctx.now;
         }
         self.on_records(ctx, node, hello.credentials.clone());
     }

@@ -67,6 +67,8 @@ pub struct PeerHello {
 #[derive(Debug, Default)]
 struct Connected {
     hello: Option<PeerHello>,
+    /// When it said that.
+    greeted_at: Timestamp,
     /// First eight bytes of the listed contents it holds.
     holdings: BTreeSet<u64>,
     /// Records of it that wait for verification.
@@ -374,6 +376,12 @@ impl Records {
     #[must_use]
     pub fn hello_of(&self, node: NodeId) -> Option<&PeerHello> {
         self.connected.get(&node)?.hello.as_ref()
+    }
+
+    /// When it last did.
+    #[must_use]
+    pub fn greeted_at(&self, node: NodeId) -> Option<Timestamp> {
+        self.connected.get(&node).filter(|peer| peer.hello.is_some()).map(|peer| peer.greeted_at)
     }
 
     /// Where a node says it is reachable.
