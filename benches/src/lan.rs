@@ -109,7 +109,7 @@ fn mesh_goodput(host: &Host, data: &Path, ticket: &str, file: &Path) -> f64 {
     let mut getter: TestNode = host.node(data);
     getter.up();
     getter.wait_for_peers(1, PEER_LIMIT);
-    let copy = data.join("copy");
+    let copy = data.with_extension("copy");
     let began = Instant::now();
     let report: Value = getter.fetch(ticket, &copy);
     let seconds = began.elapsed().as_secs_f64();
