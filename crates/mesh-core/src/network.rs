@@ -146,11 +146,13 @@ impl Node {
         }
     }
 
+    /// A peer is new to us: it is greeted.
     fn meet(&mut self, node: NodeId) {
         self.records.on_connected(&mut self.ctx, node);
         self.note_rate(node);
     }
 
+    /// What was said to a peer, and by it, counts no longer. What it fetches ends with the connection it is fetched over.
     fn part(&mut self, node: NodeId) {
         self.records.on_disconnected(&self.ctx, node);
         self.transfers.on_disconnected(node);

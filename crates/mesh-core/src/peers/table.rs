@@ -2,7 +2,8 @@
 //! peers are known.
 //!
 //! Invariant: the sorted views follow from the peers alone. Every change of a peer goes through `in_step`, which
-//! takes it out of its places and puts it into those it has then; so none of them can go stale.
+//! takes it out of its places and puts it into those it has then; so none of them can go stale. Only figures that no view
+//! depends on are noted without (`note`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
