@@ -1,7 +1,7 @@
 //! The simulator's kernel with a machine that does next to nothing, beside its bare event queue: how many events a
 //! second, what capturing each of them costs, and what a peer costs in memory.
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use clap::Parser;
@@ -33,6 +33,9 @@ struct Options {
     /// Prints data instead of a table.
     #[arg(long)]
     json: bool,
+    /// Only what the kernel needs at most, in this process: prints bytes per peer.
+    #[arg(long, hide = true)]
+    memory: bool,
 }
 
 /// A peer that answers each ping with a ping to somebody else.
@@ -99,15 +102,14 @@ struct Row {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    if options.memory {
+        println!("{}", bytes_per_peer(options.peers[0], options.events));
+        return ExitCode::SUCCESS;
+    }
     let mut rows: Vec<(u32, Row)> = options.peers.iter().map(|peers| (*peers, Row::default())).collect();
     for run in 0..options.runs {
         for (peers, row) in &mut rows {
-            let before = setting::resident_bytes();
-            let mut kernel = world(*peers);
-            let (plain, digest) = run_events(&mut kernel, options.events);
-            let own = u64::from(*peers) * size_of::<Ping>() as u64;
-            let grown = setting::resident_bytes().saturating_sub(before).saturating_sub(own);
-            drop(kernel);
+            let (plain, digest) = run_events(&mut world(*peers), options.events);
             let mut kernel = world(*peers);
             kernel.capture();
             let (captured, same) = run_events(&mut kernel, options.events);
@@ -116,13 +118,31 @@ fn main() -> ExitCode {
             row.captured.add(plain / captured);
             row.queue.add(hold(*peers, options.events) / 1e6);
             if *peers >= PEERS_MEASURED_MIN {
-                row.bytes_per_peer.add(grown as f64 / f64::from(*peers));
+                row.bytes_per_peer.add(memory_of(*peers, options.events));
             }
             eprintln!("run {run}: {peers} peers: {:.2} million events/s", plain / 1e6);
         }
     }
     report(&options, &rows);
     ExitCode::SUCCESS
+}
+
+/// The same as [`bytes_per_peer`] in a process of its own: in this one, memory of earlier runs would serve again.
+fn memory_of(peers: u32, events: u64) -> f64 {
+    let mut command = Command::new(std::env::current_exe().expect("a program has a path"));
+    command.args(["--memory", "--peers", &peers.to_string(), "--events", &events.to_string()]);
+    let output = command.output().expect("a program can call itself");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().parse().expect("a run prints its figure")
+}
+
+/// What a run needs at most, per peer and beyond the peers' own state; the events that wait are part of it.
+fn bytes_per_peer(peers: u32, events: u64) -> f64 {
+    let before = setting::resident_bytes_max();
+    run_events(&mut world(peers), events);
+    let own = u64::from(peers) * size_of::<Ping>() as u64;
+    let grown = setting::resident_bytes_max().saturating_sub(before).saturating_sub(own);
+    grown as f64 / f64::from(peers)
 }
 
 fn world(peers: u32) -> Kernel<Ping, Air> {

@@ -10,6 +10,10 @@ use super::EventQueue;
 /// A place for the present time, and one per bit.
 const PLACES: usize = 65;
 
+/// A place keeps the memory of so many events. In turn each of the high places holds all events at once: if each
+/// kept what it then needed, that would be several times what the events need.
+const KEPT: usize = 1 << 16;
+
 /// A monotone radix heap (Ahuja, Mehlhorn, Orlin, Tarjan 1990).
 ///
 /// Invariant: an event is always in the place that its time and `last` say. So two of one time are in one place, and
@@ -61,8 +65,9 @@ impl<T> Radix<T> {
         for (at, event) in moving.drain(..) {
             self.place(at, event);
         }
-        // Its memory serves again.
-        self.later[bit] = moving;
+        if moving.capacity() <= KEPT {
+            self.later[bit] = moving;
+        }
         true
     }
 }
@@ -88,5 +93,23 @@ impl<T> EventQueue<T> for Radix<T> {
 
     fn len(&self) -> usize {
         self.length
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_many_events_needed_is_given_back() {
+        let mut radix = Radix::default();
+        let many = 4 * KEPT as u64;
+        for time in 1..=many {
+            radix.push(Timestamp(time), time);
+        }
+        for time in 1..=many {
+            assert_eq!(radix.pop_until(Timestamp(many)), Some((Timestamp(time), time)));
+        }
+        assert!(radix.later.iter().all(|place| place.capacity() <= KEPT));
     }
 }
