@@ -1,13 +1,14 @@
 //! `docs`: runs scenarios and writes their figures into `docs/simulation.md`.
 //!
-//! Invariant: sections of scenarios that were not run stay as they are; a run that was stopped changes nothing.
+//! Invariant: sections of scenarios that were not run stay as they are; a run that was stopped changes nothing, and the
+//! document is never half written.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use mesh_sim::experiment::Variation;
-use mesh_sim::result::table;
+use mesh_sim::result::{table, write_text};
 use mesh_sim::scenario::Seeds;
 
 use crate::report::{self, Outcome};
@@ -61,7 +62,8 @@ pub fn docs(options: &Options) -> anyhow::Result<Outcome> {
         let section = format!("{figures}\n{}", lines.collect::<String>());
         // Read anew each time: it takes long, and somebody may have written meanwhile.
         let text = with_section(&read(&path)?, name, &section).context("the document has a place for figures")?;
-        std::fs::write(&path, text).with_context(|| format!("can't write {}", path.display()))?;
+        let (folder, file_name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default());
+        write_text(folder, &file_name.to_string_lossy(), &text)?;
     }
     Ok(outcome)
 }
