@@ -49,7 +49,7 @@ impl Node {
             nodes_known: self.records.node_count(),
             catalogue_entries: self.records.catalogue().count(),
             records_sum: summary.iter().fold(0, |sum, bucket| sum.rotate_left(7) ^ bucket),
-            peers_connected: self.peers.connected().count(),
+            peers_connected: self.peers.connected().len(),
             transfers: self.transfers.count(),
             serves: self.serving.waiting(),
             unreceipted_bytes: self.serving.unreceipted_bytes(),

@@ -94,7 +94,7 @@ impl Node {
             member: self.records.member_of(self.ctx.node).or(self.own_keys.member.map(MemberId)),
             uptime_ms: self.ctx.now.0 / 1_000_000,
             listening: self.listening.iter().map(|address| with_node(address, self.ctx.node)).collect(),
-            peers_connected: count(self.peers.connected().count()),
+            peers_connected: count(self.peers.connected().len()),
             nodes_known: count(self.peers.all().count()),
             contents: count(self.contents.len()),
             transfers: self.transfers.all().map(|transfer| transfer.view(self.ctx.now)).collect(),
@@ -182,7 +182,7 @@ impl Node {
     }
 
     fn look_at_peers(&self) -> Finding {
-        match (self.listening.is_empty(), self.peers.connected().count()) {
+        match (self.listening.is_empty(), self.peers.connected().len()) {
             (true, _) => finding(
                 "problem",
                 "listening",

@@ -81,6 +81,14 @@ pub struct Connection {
     pub since: Timestamp,
 }
 
+impl Connection {
+    /// Whether both ends hold it for open.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.ends.iter().all(|end| end.open)
+    }
+}
+
 /// All connections there ever were, by number.
 #[derive(Debug, Default)]
 pub struct Connections {

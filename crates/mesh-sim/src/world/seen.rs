@@ -136,11 +136,16 @@ impl Sim {
         }
         let nodes = topology.nodes.iter().zip(program_at);
         let links = (0..topology.links.len() as u32).map(|number| self.seen_link(number));
-        let connections = world.connections.iter().filter_map(|(id, connection)| self.seen_connection(id, connection));
+        // Each lies somewhere else in memory: a loop this short fetches many at once.
+        let open: Vec<_> = world.connections.iter().filter(|(_, connection)| connection.is_open()).collect();
+        let connections = open.iter().map(|(id, connection)| self.seen_connection(*id, connection));
+        // Tens of thousands, which would be copied as often as they double.
+        let mut edges = Vec::with_capacity(topology.links.len() + open.len());
+        edges.extend(links.chain(connections));
         Graph {
             figures: SeenWorld { time_s: seconds(self.now()) },
             nodes: nodes.map(|(node, program)| (node.name.clone(), self.seen_node(node, program))).collect(),
-            edges: links.chain(connections).collect(),
+            edges,
         }
     }
 
@@ -192,12 +197,8 @@ impl Sim {
         Edge { ends: [link.a, link.b], cost_ms: there.delay_ns as f64 / 1e6, figures: SeenEdge::Link(seen) }
     }
 
-    /// A connection as a whole, if both ends hold it for open.
-    fn seen_connection(&self, id: ConnectionId, connection: &Connection) -> Option<Edge<SeenEdge>> {
+    fn seen_connection(&self, id: ConnectionId, connection: &Connection) -> Edge<SeenEdge> {
         let Connection { ends: [first, second], class, since } = connection;
-        if !(first.open && second.open) {
-            return None;
-        }
         let wires = &self.world().wires;
         let seen = SeenConnection {
             connection: id.0,
@@ -208,11 +209,11 @@ impl Sim {
             payload_bytes_per_s_back: wires.flows.rate_bytes_per_s(second.flow),
         };
         let delay_ns = first.way.as_ref().map_or(0, |way| way.delay_ns);
-        Some(Edge {
+        Edge {
             ends: [wires.place_of(first.member), wires.place_of(second.member)],
             cost_ms: delay_ns as f64 / 1e6,
             figures: SeenEdge::Connection(seen),
-        })
+        }
     }
 }
 

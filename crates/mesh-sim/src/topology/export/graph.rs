@@ -39,7 +39,7 @@ impl<G: Serialize, N: Serialize, E: Serialize> Graph<G, N, E> {
     /// As a NetJSON NetworkGraph.
     #[must_use]
     pub fn netjson(&self) -> String {
-        write(&NetworkGraph {
+        let graph = NetworkGraph {
             r#type: "NetworkGraph",
             protocol: "mesh-sim",
             version: env!("CARGO_PKG_VERSION"),
@@ -52,7 +52,8 @@ impl<G: Serialize, N: Serialize, E: Serialize> Graph<G, N, E> {
                 })
             }),
             properties: &self.figures,
-        })
+        };
+        write(&graph, self.nodes.len() + self.edges.len())
     }
 
     fn names(&self, edge: &Edge<E>) -> [&str; 2] {

@@ -7,6 +7,9 @@ use serde::{Serialize, Serializer};
 use super::super::graph::{RadioChannel, Topology};
 use super::figures::{LinkFigures, NodeFigures, name};
 
+/// Most nodes and edges take less.
+const ITEM_BYTES: usize = 320;
+
 /// Writes NetJSON. The cost of a link is its latency and the time of 64 KiB at its rate, in milliseconds.
 #[must_use]
 pub fn netjson(topology: &Topology) -> String {
@@ -28,7 +31,7 @@ pub fn netjson(topology: &Topology) -> String {
         }),
         properties: Properties { mesh_channels: &topology.channels },
     };
-    write(&graph)
+    write(&graph, topology.nodes.len() + topology.links.len())
 }
 
 /// Writes node-link JSON with the key `edges`, as NetworkX reads it since 3.4 (before, say `edges="edges"`).
@@ -48,11 +51,15 @@ pub fn node_link(topology: &Topology) -> String {
             })
         }),
     };
-    write(&graph)
+    write(&graph, topology.nodes.len() + topology.links.len())
 }
 
-pub(super) fn write<T: Serialize>(graph: &T) -> String {
-    serde_json::to_string(graph).expect("text, numbers and lists are all JSON")
+/// Writes a graph of so many nodes and edges.
+pub(super) fn write<T: Serialize>(graph: &T, items: usize) -> String {
+    // A text that grows to megabytes is copied as often as it doubles.
+    let mut bytes = Vec::with_capacity(items * ITEM_BYTES);
+    serde_json::to_writer(&mut bytes, graph).expect("text, numbers and lists are all JSON");
+    String::from_utf8(bytes).expect("JSON is text")
 }
 
 /// A list that is made as it is written.
