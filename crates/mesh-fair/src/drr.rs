@@ -217,11 +217,11 @@ impl DeficitRoundRobin {
 
     /// Passes over a node's flows until [`unpark`](Self::unpark).
     pub fn park(&mut self, node: NodeId) {
-        let Some(of_node) = self.by_node.get(&node) else { return };
-        self.parked.insert(node);
-        for key in of_node.clone() {
-            self.deactivate(key);
+        if !self.by_node.contains_key(&node) {
+            return;
         }
+        self.parked.insert(node);
+        self.for_flows_of(&node, Self::deactivate);
     }
 
     /// Lets a parked node's flows take part again, at the end of their rings.
@@ -229,8 +229,15 @@ impl DeficitRoundRobin {
         if !self.parked.remove(node) {
             return;
         }
-        for key in self.by_node.get(node).cloned().unwrap_or_default() {
-            self.activate(key);
+        self.for_flows_of(node, Self::activate);
+    }
+
+    fn for_flows_of(&mut self, node: &NodeId, mut act: impl FnMut(&mut Self, FlowKey)) {
+        // Taken out meanwhile instead of copied: this is called for each receipt and each full window.
+        let Some(of_node) = self.by_node.get_mut(node).map(std::mem::take) else { return };
+        of_node.iter().for_each(|key| act(self, *key));
+        if let Some(place) = self.by_node.get_mut(node) {
+            *place = of_node;
         }
     }
 

@@ -11,12 +11,14 @@ const SAMPLES_MAX: usize = 8;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct MaxFilter {
     samples: VecDeque<u64>,
+    /// The largest of them: asked for far more often than it changes.
+    max: u64,
 }
 
 impl MaxFilter {
     /// The largest sample; 0 without any.
     pub(crate) fn max(&self) -> u64 {
-        self.samples.iter().copied().max().unwrap_or(0)
+        self.max
     }
 
     /// Adds a sample of the path at work.
@@ -25,6 +27,7 @@ impl MaxFilter {
             self.samples.pop_front();
         }
         self.samples.push_back(sample);
+        self.find_max();
     }
 
     /// Adds a sample taken while there was less to send than the path could take.
@@ -39,6 +42,11 @@ impl MaxFilter {
         while self.samples.len() > count {
             self.samples.pop_front();
         }
+        self.find_max();
+    }
+
+    fn find_max(&mut self) {
+        self.max = self.samples.iter().copied().max().unwrap_or(0);
     }
 }
 
@@ -53,6 +61,10 @@ mod tests {
         (0..50).for_each(|_| filter.push_demand_limited(10));
         assert_eq!(filter.max(), 100);
         (0..8).for_each(|_| filter.push(20));
+        assert_eq!(filter.max(), 20);
+        filter.push(50);
+        (0..2).for_each(|_| filter.push(20));
+        filter.keep_last(2);
         assert_eq!(filter.max(), 20);
     }
 }

@@ -59,6 +59,8 @@ pub struct UplinkScheduler {
     bucket: Option<TokenBucket>,
     tokens_at: Option<Timestamp>,
     drain_until: Option<Timestamp>,
+    /// Until then no round trip of a peer with bytes outstanding is too old.
+    fresh_until: Timestamp,
     overdue: Overdue,
     /// Peers that get nothing more until they give a sign of life.
     missed: BTreeSet<NodeId>,
@@ -79,6 +81,7 @@ impl UplinkScheduler {
             bucket: None,
             tokens_at: None,
             drain_until: None,
+            fresh_until: Timestamp::ZERO,
             overdue: Overdue::new(now),
             missed: BTreeSet::new(),
             silent_at: None,
@@ -172,6 +175,7 @@ impl UplinkScheduler {
             self.overdue.moves(now);
         }
         let (peer_mark, uplink_mark) = (peer.on_grant(now, bytes), self.uplink.on_grant(now, bytes));
+        self.fresh_until = self.fresh_until.min(peer.rtt_fresh_until());
         entry.remaining_bytes -= bytes;
         entry.open.push_back(OpenGrant { bytes, peer_mark, uplink_mark, in_uplink: true });
         self.order.charge(key, bytes);
@@ -447,9 +451,13 @@ impl UplinkScheduler {
             }
             return;
         }
-        let is_stale = |peer: &SendWindow| peer.outstanding_bytes() > 0 && peer.is_rtt_stale(now);
-        // Without a request nothing is outstanding, and this is asked at every input.
-        if self.requests.is_empty() || self.uplink.is_starting() || !self.peers.values().any(is_stale) {
+        // This is asked at every input.
+        if now <= self.fresh_until || self.requests.is_empty() || self.uplink.is_starting() {
+            return;
+        }
+        let busy = || self.peers.values().filter(|peer| peer.outstanding_bytes() > 0);
+        if !busy().any(|peer| peer.is_rtt_stale(now)) {
+            self.fresh_until = busy().map(SendWindow::rtt_fresh_until).min().unwrap_or(Timestamp(u64::MAX));
             return;
         }
         let longest = self.peers.values().filter_map(SendWindow::rtt).max().unwrap_or_default();

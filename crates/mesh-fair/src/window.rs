@@ -296,7 +296,13 @@ impl SendWindow {
     /// Whether the shortest round trip is too old to be believed.
     #[must_use]
     pub fn is_rtt_stale(&self, now: Timestamp) -> bool {
-        self.rtt.is_some() && self.drain.is_none() && now.since(self.rtt_seen_at) > ROUND_TRIP_VALID
+        self.rtt.is_some() && self.drain.is_none() && now > self.rtt_fresh_until()
+    }
+
+    /// Until when the shortest round trip is believed at least.
+    #[must_use]
+    pub fn rtt_fresh_until(&self) -> Timestamp {
+        self.rtt_seen_at.after(ROUND_TRIP_VALID)
     }
 
     /// Shrinks to half of the path until `until`, to see it empty. A window at its floor is as empty as it gets.

@@ -6,6 +6,8 @@ use std::time::Duration;
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
+const NANOS_PER_S: u128 = 1_000_000_000;
+
 /// An amount of bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -20,8 +22,7 @@ impl ByteRate {
     /// The bytes that pass in `time` at this rate, rounded down.
     #[must_use]
     pub fn bytes_in(self, time: Duration) -> u64 {
-        let bytes = u128::from(self.0) * time.as_nanos() / 1_000_000_000;
-        u64::try_from(bytes).unwrap_or(u64::MAX)
+        mul_div(self.0, time.as_nanos(), NANOS_PER_S)
     }
 
     /// How long `bytes` take at this rate; [`Duration::MAX`] at rate zero.
@@ -30,8 +31,7 @@ impl ByteRate {
         if self.0 == 0 {
             return Duration::MAX;
         }
-        let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(self.0);
-        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+        Duration::from_nanos(mul_div(bytes, NANOS_PER_S, u128::from(self.0)))
     }
 
     /// The rate at which `bytes` passed in `time`; `None` if no time passed.
@@ -40,9 +40,18 @@ impl ByteRate {
         if time.is_zero() {
             return None;
         }
-        let rate = u128::from(bytes) * 1_000_000_000 / time.as_nanos();
-        Some(Self(u64::try_from(rate).unwrap_or(u64::MAX)))
+        Some(Self(mul_div(bytes, NANOS_PER_S, time.as_nanos())))
     }
+}
+
+/// `amount × factor ÷ divisor`, rounded down.
+fn mul_div(amount: u64, factor: u128, divisor: u128) -> u64 {
+    // Nearly everything fits 64 bits, which divide several times faster than 128.
+    let narrow = u64::try_from(factor).ok().and_then(|factor| amount.checked_mul(factor));
+    if let (Some(product), Ok(divisor)) = (narrow, u64::try_from(divisor)) {
+        return product / divisor;
+    }
+    u64::try_from(u128::from(amount).saturating_mul(factor) / divisor).unwrap_or(u64::MAX)
 }
 
 /// Writes an amount with a binary unit and three digits: `512 B`, `1.50 MiB`.
@@ -85,6 +94,16 @@ mod tests {
         assert_eq!(rate.time_for(625_000), Duration::from_millis(50));
         assert_eq!(ByteRate(0).time_for(1), Duration::MAX);
         assert_eq!(ByteRate::measured(10, Duration::ZERO), None);
+        assert_eq!(ByteRate::measured(625_000, Duration::from_millis(50)), Some(rate));
+    }
+
+    #[test]
+    fn no_amount_and_no_time_is_too_large() {
+        let rate = ByteRate(u64::MAX / 2);
+        assert_eq!(rate.bytes_in(Duration::from_secs(2)), u64::MAX - 1);
+        assert_eq!(rate.bytes_in(Duration::MAX), u64::MAX);
+        assert_eq!(rate.time_for(u64::MAX - 1), Duration::from_secs(2));
+        assert_eq!(ByteRate::measured(u64::MAX - 1, Duration::from_secs(2)), Some(rate));
     }
 
     #[test]
