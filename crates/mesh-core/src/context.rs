@@ -1,6 +1,6 @@
 //! What every part of the brain gets along with its input: the time, the outbox, command ids and randomness.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use mesh_analytics::EventKind;
 use mesh_proto::message::Message;
@@ -27,7 +27,8 @@ pub struct Context {
     outbox: VecDeque<Output>,
     next_command: u64,
     random: ChaCha8Rng,
-    counts: BTreeMap<EventKind, u64>,
+    /// Few kinds at a time, and kept from input to input.
+    counts: Vec<(EventKind, u64)>,
 }
 
 impl Context {
@@ -43,7 +44,7 @@ impl Context {
             outbox: VecDeque::new(),
             next_command: 1,
             random: ChaCha8Rng::from_seed(seed),
-            counts: BTreeMap::new(),
+            counts: Vec::new(),
         }
     }
 
@@ -96,14 +97,18 @@ impl Context {
 
     /// Counts something that happened several times.
     pub fn count_many(&mut self, kind: EventKind, times: u64) {
-        if times > 0 {
-            *self.counts.entry(kind).or_default() += times;
+        if times == 0 {
+            return;
+        }
+        match self.counts.iter_mut().find(|(counted, _)| *counted == kind) {
+            Some((_, sum)) => *sum += times,
+            None => self.counts.push((kind, times)),
         }
     }
 
-    /// What was counted since the last call.
-    pub fn take_counts(&mut self) -> BTreeMap<EventKind, u64> {
-        std::mem::take(&mut self.counts)
+    /// What was counted since the last call, each kind once.
+    pub fn take_counts(&mut self) -> impl ExactSizeIterator<Item = (EventKind, u64)> + '_ {
+        self.counts.drain(..)
     }
 
     /// Sets civil time.

@@ -18,7 +18,7 @@ pub fn sent(counters: &mut Counters, class: LinkClass, bytes: u64) {
 /// Takes over what was counted as events since the last call. Says whether there was anything.
 pub fn events(counters: &mut Counters, ctx: &mut Context) -> bool {
     let counts = ctx.take_counts();
-    let counted = !counts.is_empty();
-    counts.into_iter().for_each(|(kind, times)| counters.add_events(kind, times));
+    let counted = counts.len() > 0;
+    counts.for_each(|(kind, times)| counters.add_events(kind, times));
     counted
 }

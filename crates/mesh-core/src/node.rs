@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_analytics::Counters;
 use mesh_fair::Discipline;
-use mesh_proto::port::net::LinkClass;
 use mesh_proto::port::store::{DiskUsage, StoreCommand, StoreInput};
 use mesh_proto::port::view::GcView;
 use mesh_proto::port::{Event, Input, KeysInput, Output, UserRequestId};
@@ -289,25 +288,17 @@ impl Node {
 
     /// Moves what the parts counted into the counters, by link class.
     pub(crate) fn count(&mut self) {
-        let received = std::mem::take(&mut self.transfers.received);
-        let receipted = std::mem::take(&mut self.serving.receipted);
-        for (node, bytes) in received {
-            let class = self.class_of(node);
+        for (node, bytes) in self.transfers.received.drain(..) {
+            let class = self.peers.on_received(node, bytes);
             crate::count::received(&mut self.counters, class, bytes);
             self.unsaved.dirty = true;
-            self.peers.on_received(node, bytes);
         }
-        for (node, bytes) in receipted {
-            let class = self.class_of(node);
+        for (node, bytes) in self.serving.receipted.drain(..) {
+            let class = self.peers.on_sent(node, bytes);
             crate::count::sent(&mut self.counters, class, bytes);
             self.unsaved.dirty = true;
-            self.peers.on_sent(node, bytes);
         }
         self.unsaved.dirty |= crate::count::events(&mut self.counters, &mut self.ctx);
-    }
-
-    pub(crate) fn class_of(&self, node: NodeId) -> LinkClass {
-        self.peers.peer(node).and_then(|peer| peer.class()).unwrap_or(LinkClass::Farther)
     }
 }
 

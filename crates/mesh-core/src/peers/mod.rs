@@ -5,6 +5,7 @@
 //! of life; nothing else is proof of death than an ended connection.
 
 mod addresses;
+mod agenda;
 mod peer;
 mod remember;
 mod seeds;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use mesh_proto::address::{bare, node_of};
 use mesh_proto::limits::NODES_KNOWN_MAX;
+use mesh_proto::port::net::LinkClass;
 use mesh_proto::port::{Event, Failure, NetCommand};
 use mesh_proto::{CommandId, ConnectionId, NodeId, Timestamp, WakeReason};
 
@@ -196,14 +198,18 @@ impl Peers {
         self.table.note(node, |dealings| dealings.goodput_bytes_per_s = Some(bytes_per_s));
     }
 
-    /// Content bytes came from a peer.
-    pub fn on_received(&mut self, node: NodeId, bytes: u64) {
-        self.table.note(node, |dealings| dealings.received_bytes += bytes);
+    /// Content bytes came from a peer. Returns what kind of path leads to it.
+    pub fn on_received(&mut self, node: NodeId, bytes: u64) -> LinkClass {
+        self.note_bytes(node, |dealings| dealings.received_bytes += bytes)
     }
 
-    /// A peer receipted content bytes.
-    pub fn on_sent(&mut self, node: NodeId, bytes: u64) {
-        self.table.note(node, |dealings| dealings.sent_bytes += bytes);
+    /// A peer receipted content bytes. Returns what kind of path leads to it.
+    pub fn on_sent(&mut self, node: NodeId, bytes: u64) -> LinkClass {
+        self.note_bytes(node, |dealings| dealings.sent_bytes += bytes)
+    }
+
+    fn note_bytes(&mut self, node: NodeId, note: impl FnOnce(&mut Dealings)) -> LinkClass {
+        self.table.note(node, note).and_then(Peer::class).unwrap_or(LinkClass::Farther)
     }
 
     /// Opens what should be open and is due.

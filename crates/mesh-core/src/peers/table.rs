@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_proto::{NodeId, Timestamp};
 
+use super::agenda::Agenda;
 use super::{Dealings, Peer};
 
 /// The table. See the module.
@@ -27,12 +28,12 @@ pub(super) struct Table {
 struct Views {
     connected: BTreeSet<NodeId>,
     dialled: usize,
-    wanted: BTreeSet<(Timestamp, NodeId)>,
-    spare: BTreeSet<(Timestamp, NodeId)>,
-    needed: BTreeSet<(Timestamp, NodeId)>,
+    wanted: Agenda<(Timestamp, NodeId)>,
+    spare: Agenda<(Timestamp, NodeId)>,
+    needed: Agenda<(Timestamp, NodeId)>,
     remembered: BTreeSet<NodeId>,
     anchors: usize,
-    silent_anchors: BTreeSet<NodeId>,
+    silent_anchors: Agenda<NodeId>,
     candidates: BTreeSet<NodeId>,
 }
 
@@ -70,11 +71,11 @@ impl Places {
 impl Views {
     fn add(&mut self, node: NodeId, places: Places) {
         let mark = |set: &mut BTreeSet<NodeId>, is_in: bool| _ = is_in && set.insert(node);
-        let sort = |set: &mut BTreeSet<_>, at: Option<Timestamp>| _ = at.is_some_and(|at| set.insert((at, node)));
+        let sort = |agenda: &mut Agenda<_>, at: Option<Timestamp>| _ = at.map(|at| agenda.insert((at, node)));
         mark(&mut self.connected, places.connected);
         mark(&mut self.remembered, places.remembered);
-        mark(&mut self.silent_anchors, places.silent_anchor);
         mark(&mut self.candidates, places.candidate);
+        _ = places.silent_anchor.then(|| self.silent_anchors.insert(node));
         sort(&mut self.wanted, places.wanted);
         sort(&mut self.spare, places.spare);
         sort(&mut self.needed, places.needed);
@@ -84,11 +85,11 @@ impl Views {
 
     fn remove(&mut self, node: NodeId, places: Places) {
         let unmark = |set: &mut BTreeSet<NodeId>, is_in: bool| _ = is_in && set.remove(&node);
-        let unsort = |set: &mut BTreeSet<_>, at: Option<Timestamp>| _ = at.is_some_and(|at| set.remove(&(at, node)));
+        let unsort = |agenda: &mut Agenda<_>, at: Option<Timestamp>| _ = at.map(|at| agenda.remove((at, node)));
         unmark(&mut self.connected, places.connected);
         unmark(&mut self.remembered, places.remembered);
-        unmark(&mut self.silent_anchors, places.silent_anchor);
         unmark(&mut self.candidates, places.candidate);
+        _ = places.silent_anchor.then(|| self.silent_anchors.remove(node));
         unsort(&mut self.wanted, places.wanted);
         unsort(&mut self.spare, places.spare);
         unsort(&mut self.needed, places.needed);
@@ -136,11 +137,12 @@ impl Table {
     }
 
     /// Notes a figure of a peer that no view depends on, if it is known.
-    pub(super) fn note(&mut self, node: NodeId, note: impl FnOnce(&mut Dealings)) {
-        let Some(peer) = self.peers.get_mut(&node) else { return };
+    pub(super) fn note(&mut self, node: NodeId, note: impl FnOnce(&mut Dealings)) -> Option<&Peer> {
+        let peer = self.peers.get_mut(&node)?;
         let before = cfg!(debug_assertions).then(|| Places::of(peer, false));
         note(peer.dealings_mut());
         debug_assert!(before.is_none_or(|before| before == Places::of(peer, false)), "views depend on it");
+        Some(peer)
     }
 
     /// Changes a peer, known until now or not.
@@ -152,7 +154,7 @@ impl Table {
 
     /// Those that were needed until now are so no longer.
     pub(super) fn end_needs(&mut self, now: Timestamp) {
-        while let Some((_, node)) = self.views.needed.first().copied().filter(|(until, _)| *until <= now) {
+        while let Some((_, node)) = self.views.needed.first().filter(|(until, _)| *until <= now) {
             self.change(node, |peer| peer.needed_until = Timestamp::ZERO);
         }
     }
@@ -169,12 +171,12 @@ impl Table {
 
     /// Of those that are wanted whatever the number of connections, who is to be dialled next, and when.
     pub(super) fn next_wanted(&self) -> Option<(Timestamp, NodeId)> {
-        self.views.wanted.first().copied()
+        self.views.wanted.first()
     }
 
     /// Of the others, who is to be dialled next if there is room, and when.
     pub(super) fn next_spare(&self) -> Option<(Timestamp, NodeId)> {
-        self.views.spare.first().copied()
+        self.views.spare.first()
     }
 
     /// Peers remembered across restarts.
@@ -189,7 +191,7 @@ impl Table {
 
     /// An anchor that has not answered for long.
     pub(super) fn silent_anchor(&self) -> Option<NodeId> {
-        self.views.silent_anchors.first().copied()
+        self.views.silent_anchors.first()
     }
 
     /// Those that may become anchors.

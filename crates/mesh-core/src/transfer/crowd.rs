@@ -37,19 +37,24 @@ impl Transfers {
 
     /// Asks a crowd for as much as should be in flight from all of them together, always who would give it first: so who
     /// is asked by many is asked for less. Those that should be spared give what only they have besides.
-    pub(super) fn ask_crowd(&mut self, ctx: &mut Context, content: ContentId, able: Vec<NodeId>) {
+    pub(super) fn ask_crowd(&mut self, ctx: &mut Context, content: ContentId) {
         let Some(transfer) = self.transfers.get(&content) else { return };
-        let is_spared = |node: &NodeId| transfer.sources.get(node).is_some_and(|source| source.is_spared(ctx.now));
-        let (spared, mut traders): (Vec<NodeId>, Vec<NodeId>) = able.into_iter().partition(is_spared);
-        let budget = transfer.crowd_budget(ctx.now);
-        if budget == 0 && !spared.iter().any(|node| self.has_room(content, *node, true)) {
+        let has_budget = transfer.crowd_budget(ctx.now) > 0;
+        let (mut spared, mut traders) = (Vec::new(), Vec::new());
+        for (node, source) in transfer.able(ctx.now, true) {
+            match source.is_spared(ctx.now) {
+                true => spared.push(node),
+                false if has_budget => traders.push(node),
+                false => {}
+            }
+        }
+        if spared.is_empty() && traders.is_empty() {
             return;
         }
         let mut candidates = transfer.candidates();
         for node in spared {
             while self.has_room(content, node, true) && self.ask_source(ctx, content, node, true, &mut candidates) {}
         }
-        traders.retain(|node| self.has_room(content, *node, true));
         while !candidates.is_empty() {
             let Some(transfer) = self.transfers.get(&content) else { return };
             if transfer.crowd_budget(ctx.now) == 0 {

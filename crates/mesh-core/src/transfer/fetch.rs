@@ -64,27 +64,25 @@ impl Transfers {
         }
         let Some(transfer) = self.transfers.get_mut(&content) else { return };
         transfer.in_crowd = in_crowd;
-        let may_give = |source: &Source| source.dry != Some(transfer.opened) && source.is_usable(ctx.now);
-        let able: Vec<NodeId> =
-            transfer.sources.iter().filter(|(_, source)| may_give(source)).map(|(node, _)| *node).collect();
-        if !able.is_empty() {
-            match in_crowd {
-                true => self.ask_crowd(ctx, content, able),
-                false => self.ask_each(ctx, content, able),
-            }
+        match in_crowd {
+            true => self.ask_crowd(ctx, content),
+            false => self.ask_each(ctx, content),
         }
         self.steal(ctx, content);
     }
 
     /// Asks each source for as much as it can give: the cheapest link first, for what the same segment gives need not
     /// come from far away.
-    fn ask_each(&mut self, ctx: &mut Context, content: ContentId, mut able: Vec<NodeId>) {
+    fn ask_each(&mut self, ctx: &mut Context, content: ContentId) {
         let Some(transfer) = self.transfers.get(&content) else { return };
-        let source = |node: &NodeId| transfer.sources.get(node);
-        able.retain(|node| source(node).is_some_and(|source| source.room(false) > 0));
-        able.sort_by_key(|node| source(node).map_or(0, |source| source.cost_ms_per_mib));
-        let mut candidates = if able.is_empty() { ChunkSet::new() } else { transfer.candidates() };
-        for node in able {
+        let mut able: Vec<(u64, NodeId)> =
+            transfer.able(ctx.now, false).map(|(node, source)| (source.cost_ms_per_mib, node)).collect();
+        if able.is_empty() {
+            return;
+        }
+        able.sort_by_key(|(cost, _)| *cost);
+        let mut candidates = transfer.candidates();
+        for (_, node) in able {
             while self.has_room(content, node, false) && self.ask_source(ctx, content, node, false, &mut candidates) {}
         }
     }
@@ -275,6 +273,14 @@ impl Transfers {
 }
 
 impl Transfer {
+    /// Sources that can be asked for something now.
+    pub(super) fn able(&self, now: Timestamp, in_crowd: bool) -> impl Iterator<Item = (NodeId, &Source)> {
+        let is_able = move |source: &Source| {
+            source.dry != Some(self.opened) && source.is_usable(now) && source.room(in_crowd) > 0
+        };
+        self.sources.iter().filter(move |(_, source)| is_able(source)).map(|(node, source)| (*node, source))
+    }
+
     /// What to ask a source for: of `candidates`, which are wanted and known.
     fn choose_span(&mut self, ctx: &mut Context, candidates: &ChunkSet, node: NodeId, in_crowd: bool) -> Option<Span> {
         let layout = self.layout.as_ref()?;

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use mesh_proto::Timestamp;
+use mesh_proto::{ByteRate, Timestamp};
 
 /// Time over which a sample is taken.
 const SAMPLE: Duration = Duration::from_millis(200);
@@ -27,7 +27,7 @@ impl Goodput {
     /// What comes in so much time at this rate.
     #[must_use]
     pub fn bytes_in(&self, time: Duration) -> u64 {
-        u64::try_from(u128::from(self.bytes_per_s) * time.as_micros() / 1_000_000).unwrap_or(u64::MAX)
+        ByteRate(self.bytes_per_s).bytes_in(time)
     }
 
     /// Notes bytes that arrived. Returns whether that ended a sample.
@@ -38,8 +38,7 @@ impl Goodput {
         if passed < SAMPLE {
             return false;
         }
-        let sample = u64::try_from(u128::from(self.sample_bytes) * 1_000_000_000 / passed.as_nanos());
-        let sample = sample.unwrap_or(u64::MAX);
+        let sample = ByteRate::measured(self.sample_bytes, passed).map_or(0, |rate| rate.0);
         // Up at once, down slowly: a sample can only be too low (there were others to serve, or we asked too little).
         self.bytes_per_s = match sample > self.bytes_per_s {
             true => sample,
