@@ -13,11 +13,13 @@
 //! | `plot`, `pictures` | what plots show; the usual ones of results |
 //! | `vega`, `svg`, `scale` | plots as Vega-Lite specifications and as SVG |
 //! | `folder` | all of it into a folder |
+//! | `document` | sections of a document that people write |
 //!
 //! Invariant: everything written is the same byte for byte for the same results, on every machine.
 
 mod comparison;
 pub mod csv;
+pub mod document;
 mod expectation;
 pub mod figure;
 mod folder;
