@@ -1,20 +1,31 @@
 //! Figures of several runs: the first is discarded, of the others the median and the spread are shown.
+//!
+//! Figures of several nodes in one run count all.
 
 use serde_json::{Value, json};
 
 /// The figures of one quantity, run by run.
 #[derive(Debug, Clone, Default)]
-pub struct Figures(Vec<f64>);
+pub struct Figures {
+    all: Vec<f64>,
+    first_counts: bool,
+}
 
 impl Figures {
+    /// Figures that all count.
+    pub fn of(all: impl IntoIterator<Item = f64>) -> Self {
+        Self { all: all.into_iter().collect(), first_counts: true }
+    }
+
     /// Adds a run's figure.
     pub fn add(&mut self, figure: f64) {
-        self.0.push(figure);
+        self.all.push(figure);
     }
 
     /// The runs that count, in order of size: all but the first, if there is more than one.
     fn counted(&self) -> Vec<f64> {
-        let mut counted = self.0.get(1..).filter(|rest| !rest.is_empty()).unwrap_or(&self.0).to_vec();
+        let from = usize::from(!self.first_counts && self.all.len() > 1);
+        let mut counted = self.all[from..].to_vec();
         counted.sort_by(f64::total_cmp);
         counted
     }
@@ -30,11 +41,23 @@ impl Figures {
         }
     }
 
+    /// The ratios, run by run: of runs side by side each is as noisy as the other.
+    #[must_use]
+    pub fn over(&self, other: &Self) -> Self {
+        Self { all: self.all.iter().zip(&other.all).map(|(own, other)| own / other).collect(), ..*self }
+    }
+
+    /// Each run's figure, put otherwise.
+    #[must_use]
+    pub fn map(&self, put: impl Fn(f64) -> f64) -> Self {
+        Self { all: self.all.iter().copied().map(put).collect(), ..*self }
+    }
+
     /// As data.
     #[must_use]
     pub fn json(&self) -> Value {
         let counted = self.counted();
-        json!({"median": self.median(), "min": counted.first(), "max": counted.last(), "runs": self.0})
+        json!({"median": self.median(), "min": counted.first(), "max": counted.last(), "runs": self.all})
     }
 
     /// As a cell of a table: median (min–max).
@@ -48,8 +71,9 @@ impl Figures {
     }
 }
 
-/// Prints rows under a head, columns aligned.
-pub fn print_table(head: &[&str], rows: &[Vec<String>]) {
+/// Rows under a head, columns aligned, as Markdown.
+#[must_use]
+pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
         cells.chain([head[column].chars().count()]).max().unwrap_or(0)
@@ -57,11 +81,11 @@ pub fn print_table(head: &[&str], rows: &[Vec<String>]) {
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
     let line = |cells: Vec<&str>| {
         let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        println!("| {} |", padded.collect::<Vec<_>>().join(" | "));
+        format!("| {} |\n", padded.collect::<Vec<_>>().join(" | "))
     };
-    line(head.to_vec());
-    println!("|{}|", widths.iter().map(|width| "-".repeat(width + 2)).collect::<Vec<_>>().join("|"));
-    rows.iter().for_each(|row| line(row.iter().map(String::as_str).collect()));
+    let rule = widths.iter().map(|width| "-".repeat(width + 2)).collect::<Vec<_>>().join("|");
+    let rows = rows.iter().map(|row| line(row.iter().map(String::as_str).collect()));
+    format!("{}|{rule}|\n{}", line(head.to_vec()), rows.collect::<String>())
 }
 
 #[cfg(test)]
@@ -70,9 +94,18 @@ mod tests {
 
     #[test]
     fn the_first_run_does_not_count() {
-        let figures = Figures(vec![100.0, 3.0, 1.0, 2.0]);
+        let mut figures = Figures::default();
+        [100.0, 3.0, 1.0, 2.0].into_iter().for_each(|figure| figures.add(figure));
         assert!((figures.median() - 2.0).abs() < 1e-9);
         assert_eq!(figures.cell(), "2.000 (1.000–3.000)");
-        assert!((Figures(vec![5.0]).median() - 5.0).abs() < 1e-9);
+        assert_eq!(figures.over(&figures).cell(), "1.000 (1.000–1.000)");
+        let mut one = Figures::default();
+        one.add(5.0);
+        assert!((one.median() - 5.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn figures_of_several_nodes_count_all() {
+        assert_eq!(Figures::of([3.0, 1.0]).cell(), "2.000 (1.000–3.000)");
     }
 }

@@ -8,8 +8,9 @@ use std::process::ExitCode;
 use bytesize::ByteSize;
 use clap::Parser;
 use mesh_benches::contestant::{BareStream, Contestant, Cost, Curl, Mesh};
-use mesh_benches::figures::{Figures, print_table};
-use mesh_benches::{peers, setting};
+use mesh_benches::figures::Figures;
+use mesh_benches::peers::{Rqbit, Sendme};
+use mesh_benches::report::{Bound, Report, Saying};
 use mesh_tests::files;
 use serde_json::{Value, json};
 
@@ -22,9 +23,8 @@ struct Options {
     /// How many runs of each; the first is discarded.
     #[arg(long, default_value_t = 6)]
     runs: u32,
-    /// Prints data instead of a table.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    saying: Saying,
     /// Only the contestants whose name holds this.
     #[arg(long)]
     only: Option<String>,
@@ -65,7 +65,7 @@ impl Result {
 fn main() -> ExitCode {
     let options = Options::parse();
     let all: Vec<Box<dyn Contestant>> =
-        vec![Box::new(Mesh), Box::new(BareStream), Box::new(Curl), Box::new(peers::Rqbit), Box::new(peers::Sendme)];
+        vec![Box::new(Mesh), Box::new(BareStream), Box::new(Curl), Box::new(Rqbit), Box::new(Sendme)];
     let asked = all.into_iter().filter(|one| options.only.as_ref().is_none_or(|part| one.name().contains(part)));
     let mut results: Vec<(Box<dyn Contestant>, Result)> = Vec::new();
     for contestant in asked {
@@ -95,21 +95,29 @@ fn main() -> ExitCode {
             result.add(&cost, gib);
         }
     }
-    report(&options, &results);
-    ExitCode::SUCCESS
+    report(&options, &results)
 }
 
-fn report(options: &Options, results: &[(Box<dyn Contestant>, Result)]) {
-    let setting = setting::describe();
-    if options.json {
-        let figures: Vec<Value> = results.iter().map(|(one, result)| result.json(one.name())).collect();
-        let asked = json!({"size_bytes": options.size.as_u64()});
-        println!("{}", json!({"bench": "loopback", "setting": setting, "asked": asked, "figures": figures}));
-        return;
-    }
-    setting::print(&setting);
-    println!("{:<20}{}, median (min–max), first run discarded; both ends", "asked", options.size);
+fn report(options: &Options, results: &[(Box<dyn Contestant>, Result)]) -> ExitCode {
+    let data: Vec<Value> = results.iter().map(|(one, result)| result.json(one.name())).collect();
     let rows: Vec<Vec<String>> = results.iter().map(|(one, result)| result.row(one.name())).collect();
     let head = ["what", "wall s/GiB", "processor s/GiB", "source MiB at most", "getter MiB at most"];
-    print_table(&head, &rows);
+    let asked = format!("{}, median (min–max), first run discarded; both ends", options.size);
+    let mut report = Report::new("loopback", asked).table(&head, &rows).data(data.into());
+    let found = |name: &str| results.iter().find(|(one, _)| one.name() == name).map(|(_, result)| result);
+    let Some(ours) = found(Mesh.name()) else { return report.end(&options.saying) };
+    for (peer, bound) in [(Rqbit.name(), Bound::AtMost(1.0, 0.7)), (Sendme.name(), Bound::AtMost(0.25, 0.12))] {
+        if let Some(theirs) = found(peer) {
+            report = report.bound(format!("wall ÷ {peer}"), &ours.wall.over(&theirs.wall), bound);
+        }
+    }
+    if let Some(floor) = found(BareStream.name()) {
+        let ratio = ours.processor.over(&floor.processor);
+        report = report.bound(format!("processor ÷ {}", BareStream.name()), &ratio, Bound::AtMost(1.2, 1.05));
+    }
+    for (end, most) in ["source", "getter"].into_iter().zip(ours.resident_bytes_max) {
+        let mib = Figures::of(most.map(|bytes| (bytes >> 20) as f64));
+        report = report.bound(format!("MiB of the {end} at most"), &mib, Bound::AtMost(128.0, 64.0));
+    }
+    report.end(&options.saying)
 }

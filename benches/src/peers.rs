@@ -88,7 +88,8 @@ impl Contestant for Sendme {
     }
 }
 
-fn free_port() -> u16 {
+/// A port of this machine that nobody listens on.
+pub fn free_port() -> u16 {
     let socket = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     socket.local_addr().expect("a socket has an address").port()
 }

@@ -5,7 +5,8 @@ use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use clap::Parser;
-use mesh_benches::figures::{Figures, print_table};
+use mesh_benches::figures::Figures;
+use mesh_benches::report::{Bound, Report, Saying};
 use mesh_benches::setting;
 use mesh_proto::{Machine, Timestamp, WakeReason};
 use mesh_sim::kernel::queue::{EventQueue as _, Queue};
@@ -30,9 +31,8 @@ struct Options {
     /// How many runs of each; the first is discarded.
     #[arg(long, default_value_t = 6)]
     runs: u32,
-    /// Prints data instead of a table.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    saying: Saying,
     /// Only what the kernel needs at most, in this process: prints bytes per peer.
     #[arg(long, hide = true)]
     memory: bool,
@@ -123,8 +123,7 @@ fn main() -> ExitCode {
             eprintln!("run {run}: {peers} peers: {:.2} million events/s", plain / 1e6);
         }
     }
-    report(&options, &rows);
-    ExitCode::SUCCESS
+    report(&options, &rows)
 }
 
 /// The same as [`bytes_per_peer`] in a process of its own: in this one, memory of earlier runs would serve again.
@@ -178,28 +177,38 @@ fn hold(peers: u32, events: u64) -> f64 {
     events as f64 / began.elapsed().as_secs_f64()
 }
 
-fn report(options: &Options, rows: &[(u32, Row)]) {
-    let setting = setting::describe();
-    if options.json {
-        let figures: Vec<_> = rows
-            .iter()
-            .map(|(peers, row)| {
-                json!({
-                    "peers": peers,
-                    "million_events_per_s": row.kernel.json(),
-                    "captured_wall_ratio": row.captured.json(),
-                    "bare_queue_million_events_per_s": row.queue.json(),
-                    "bytes_per_peer_beyond_its_state": row.bytes_per_peer.json(),
-                })
-            })
-            .collect();
-        println!("{}", json!({"bench": "sim", "setting": setting, "figures": figures}));
-        return;
-    }
-    setting::print(&setting);
+fn report(options: &Options, rows: &[(u32, Row)]) -> ExitCode {
+    let data = rows.iter().map(|(peers, row)| {
+        json!({
+            "peers": peers,
+            "million_events_per_s": row.kernel.json(),
+            "captured_wall_ratio": row.captured.json(),
+            "bare_queue_million_events_per_s": row.queue.json(),
+            "bytes_per_peer_beyond_its_state": row.bytes_per_peer.json(),
+        })
+    });
     let head = ["peers", "million events/s", "wall, captured ÷ not", "bare queue, million/s", "bytes per peer"];
     let cells = |(peers, row): &(u32, Row)| {
         vec![peers.to_string(), row.kernel.cell(), row.captured.cell(), row.queue.cell(), row.bytes_per_peer.cell()]
     };
-    print_table(&head, &rows.iter().map(cells).collect::<Vec<_>>());
+    let asked = format!("{} events in each run, median (min–max), first run discarded", options.events);
+    let mut report = Report::new("sim", asked)
+        .table(&head, &rows.iter().map(cells).collect::<Vec<_>>())
+        .data(data.collect::<Vec<_>>().into());
+    for (peers, row) in rows {
+        let (events, captured) = match peers {
+            ..=1_000 => (Bound::AtLeast(5.0, 15.0), Bound::AtMost(1.25, 1.05)),
+            1_000_000.. => (Bound::AtLeast(1.0, 3.0), Bound::AtMost(1.25, 1.05)),
+            _ => continue,
+        };
+        report = report.bound(format!("million events/s with {peers} peers"), &row.kernel, events).bound(
+            format!("wall, captured ÷ not, with {peers} peers"),
+            &row.captured,
+            captured,
+        );
+        if *peers >= PEERS_MEASURED_MIN {
+            report = report.bound("bytes per peer", &row.bytes_per_peer, Bound::AtMost(200.0, 100.0));
+        }
+    }
+    report.end(&options.saying)
 }

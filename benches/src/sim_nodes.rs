@@ -9,7 +9,8 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
-use mesh_benches::figures::{Figures, print_table};
+use mesh_benches::figures::Figures;
+use mesh_benches::report::{Bound, Report, Saying};
 use mesh_benches::setting;
 use mesh_sim::experiment;
 use mesh_sim::flow::Congestion;
@@ -35,9 +36,8 @@ struct Options {
     /// How many runs of each; the first is discarded.
     #[arg(long, default_value_t = 6)]
     runs: u32,
-    /// Prints data instead of a table.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    saying: Saying,
     /// One part of a run, in this process; prints its figures.
     #[arg(long, hide = true)]
     part: Option<Part>,
@@ -88,8 +88,7 @@ fn main() -> ExitCode {
             eprintln!("run {run}: {nodes} nodes: {hour} {idle}");
         }
     }
-    report(&options, &rows);
-    ExitCode::SUCCESS
+    report(&options, &rows)
 }
 
 fn in_a_process(part: &str, nodes: u32, seed: u32) -> Option<Value> {
@@ -139,23 +138,17 @@ fn plan(text: &str) -> TopologyPlan {
     toml::from_str(text).expect("a topology's plan")
 }
 
-fn report(options: &Options, rows: &[(u32, Row)]) {
-    let setting = setting::describe();
-    if options.json {
-        let figures = rows.iter().map(|(nodes, row)| {
-            json!({
-                "nodes": nodes,
-                "idle_kib_per_node": row.idle_kib.json(),
-                "hour_seconds": row.seconds.json(),
-                "hour_moved_gb": row.moved_gb.json(),
-                "hour_peak_mib": row.peak_mib.json(),
-                "topology_view_ms": row.view_ms.json(),
-            })
-        });
-        println!("{}", json!({"bench": "sim-nodes", "setting": setting, "figures": figures.collect::<Vec<_>>()}));
-        return;
-    }
-    setting::print(&setting);
+fn report(options: &Options, rows: &[(u32, Row)]) -> ExitCode {
+    let data = rows.iter().map(|(nodes, row)| {
+        json!({
+            "nodes": nodes,
+            "idle_kib_per_node": row.idle_kib.json(),
+            "hour_seconds": row.seconds.json(),
+            "hour_moved_gb": row.moved_gb.json(),
+            "hour_peak_mib": row.peak_mib.json(),
+            "topology_view_ms": row.view_ms.json(),
+        })
+    });
     let head = [
         "nodes",
         "idle, KiB a node",
@@ -168,5 +161,23 @@ fn report(options: &Options, rows: &[(u32, Row)]) {
         let figures = [&row.idle_kib, &row.seconds, &row.moved_gb, &row.peak_mib, &row.view_ms];
         std::iter::once(nodes.to_string()).chain(figures.map(Figures::cell)).collect::<Vec<_>>()
     };
-    print_table(&head, &rows.iter().map(cells).collect::<Vec<_>>());
+    let asked = format!("an hour with churn, {} runs, first run discarded, median (min–max)", options.runs);
+    let mut report = Report::new("sim-nodes", asked)
+        .table(&head, &rows.iter().map(cells).collect::<Vec<_>>())
+        .data(data.collect::<Vec<_>>().into());
+    for (nodes, row) in rows {
+        let (idle, seconds, peak) = match nodes {
+            200 => (Bound::AtMost(512.0, 128.0), Bound::AtMost(60.0, 10.0), Bound::AtMost(1024.0, 256.0)),
+            1_000 => (Bound::AtMost(1024.0, 384.0), Bound::AtMost(480.0, 120.0), Bound::AtMost(6144.0, 1536.0)),
+            _ => continue,
+        };
+        report = report
+            .bound(format!("KiB an idle node at {nodes}"), &row.idle_kib, idle)
+            .bound(format!("seconds for an hour of {nodes}"), &row.seconds, seconds)
+            .bound(format!("MiB at most for {nodes}"), &row.peak_mib, peak);
+        if *nodes == 1_000 {
+            report = report.bound("ms for the view of 1,000", &row.view_ms, Bound::AtMost(20.0, 3.0));
+        }
+    }
+    report.end(&options.saying)
 }

@@ -3,6 +3,7 @@
 //! | to find | look in |
 //! |---|---|
 //! | a network of hosts, and how it is cleaned up | [`lan`] |
+//! | how its TCP behaves | [`congestion`] |
 //! | its faults: slow, lossy, deaf to multicast, unplugged | [`fault`] |
 //! | what most tests begin with: sources, a file, a getter | [`scene`] |
 //! | a node on a host or on this machine | [`node`] |
@@ -16,6 +17,7 @@
 //! Invariant: nothing waits for a fixed time in the hope that something has happened by then; everything polls with a
 //! deadline. What a test starts, it ends, also when it fails.
 
+pub mod congestion;
 pub mod fault;
 pub mod files;
 pub mod folder;
@@ -32,6 +34,7 @@ pub mod scene;
 pub mod small_disk;
 pub mod wait;
 
+pub use congestion::Congestion;
 pub use folder::Folder;
 pub use lan::{Host, Lan};
 pub use node::TestNode;

@@ -208,6 +208,33 @@ impl Running {
         kib * 1024
     }
 
+    /// Bytes of memory that are its own, and its part of those that it shares with others.
+    ///
+    /// # Panics
+    /// If it no longer runs.
+    #[must_use]
+    pub fn proportional_bytes(&self) -> u64 {
+        let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.id())).expect("the process runs");
+        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).expect("Linux tells Pss");
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("Pss is a number of kB");
+        kib * 1024
+    }
+
+    /// How often its threads slept and woke again so far.
+    ///
+    /// # Panics
+    /// If it no longer runs.
+    #[must_use]
+    pub fn wakeups(&self) -> u64 {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.id())).expect("the process runs");
+        let of_thread = |folder: std::path::PathBuf| -> Option<u64> {
+            // A thread may end meanwhile.
+            let status = fs::read_to_string(folder.join("status")).ok()?;
+            status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse().ok()
+        };
+        threads.filter_map(|thread| of_thread(thread.ok()?.path())).sum()
+    }
+
     /// Processor seconds it used so far, user and system.
     ///
     /// # Panics

@@ -15,28 +15,43 @@ pub struct Options {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Measurement {
+    /// One source and one getter far apart, beside iperf3; needs root.
+    Far,
     /// Seven experiments on real nodes and in the simulator; needs root.
     Fidelity,
-    /// One source and one getter over a 100 Mbit/s link, beside iperf3; needs root.
+    /// Nodes that know each other and have nothing to do; needs root.
+    Idle,
+    /// A new node among twenty; needs root.
+    Join,
+    /// A getter and its sources over shaped links, beside iperf3; needs root.
     Lan,
     /// One source and one getter on this machine, beside other programs.
     Loopback,
     /// A node with many shared files comes back.
     Restart,
+    /// Sharing a large file, beside b3sum.
+    Share,
     /// The simulator's kernel, beside its bare event queue.
     Sim,
     /// The simulator with the product's nodes.
     SimNodes,
+    /// A tree of many small files, beside rsync.
+    Tree,
 }
 
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let binary = match options.measurement {
+        Measurement::Far => "bench-far",
         Measurement::Fidelity => "bench-fidelity",
+        Measurement::Idle => "bench-idle",
+        Measurement::Join => "bench-join",
         Measurement::Lan => "bench-lan",
         Measurement::Loopback => "bench-loopback",
         Measurement::Restart => "bench-restart",
+        Measurement::Share => "bench-share",
         Measurement::Sim => "bench-sim",
         Measurement::SimNodes => "bench-sim-nodes",
+        Measurement::Tree => "bench-tree",
     };
     // One build of all, so that the node lies beside the measurement.
     step::run(step::cargo(&["build", "--release", "-p", "mesh-node", "-p", "mesh-benches", "--bins"]))?;

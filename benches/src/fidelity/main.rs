@@ -11,7 +11,8 @@ mod simulated;
 use std::process::ExitCode;
 
 use clap::Parser;
-use mesh_benches::figures::{Figures, print_table};
+use mesh_benches::figures::Figures;
+use mesh_benches::report::{Report, Saying};
 use mesh_benches::setting;
 use mesh_sim::flow::Congestion;
 use serde_json::json;
@@ -35,9 +36,8 @@ struct Options {
     /// Only in the simulator.
     #[arg(long)]
     simulated: bool,
-    /// Prints data instead of a table.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    saying: Saying,
 }
 
 struct Row {
@@ -88,31 +88,24 @@ fn main() -> ExitCode {
         }
         rows.push(row);
     }
-    report(&options, &rows);
+    let said = report(&options, &rows);
     match options.simulated || rows.iter().all(Row::agrees) {
-        true => ExitCode::SUCCESS,
+        true => said,
         false => ExitCode::FAILURE,
     }
 }
 
-fn report(options: &Options, rows: &[Row]) {
-    let setting = setting::describe();
-    if options.json {
-        let figures = rows.iter().map(|row| {
-            json!({
-                "experiment": row.experiment.name,
-                "figure": row.experiment.figure,
-                "real": row.real.json(),
-                "simulated": row.simulated.json(),
-                "ratio": row.ratio(),
-                "agrees": row.agrees(),
-            })
-        });
-        println!("{}", json!({"bench": "fidelity", "setting": setting, "figures": figures.collect::<Vec<_>>()}));
-        return;
-    }
-    setting::print(&setting);
-    println!("median (min–max) of {} runs in each world, beside one that is discarded", options.runs.saturating_sub(1));
+fn report(options: &Options, rows: &[Row]) -> ExitCode {
+    let data = rows.iter().map(|row| {
+        json!({
+            "experiment": row.experiment.name,
+            "figure": row.experiment.figure,
+            "real": row.real.json(),
+            "simulated": row.simulated.json(),
+            "ratio": row.ratio(),
+            "agrees": row.agrees(),
+        })
+    });
     let cells = |row: &Row| {
         let verdict = if row.agrees() { "yes" } else { "no" };
         vec![
@@ -125,5 +118,12 @@ fn report(options: &Options, rows: &[Row]) {
         ]
     };
     let head = ["experiment", "figure", "real", "simulated", "simulated ÷ real", "within 10 %"];
-    print_table(&head, &rows.iter().map(cells).collect::<Vec<_>>());
+    let asked = format!(
+        "median (min–max) of {} runs in each world, beside one that is discarded",
+        options.runs.saturating_sub(1)
+    );
+    Report::new("fidelity", asked)
+        .table(&head, &rows.iter().map(cells).collect::<Vec<_>>())
+        .data(data.collect::<Vec<_>>().into())
+        .end(&options.saying)
 }

@@ -1,0 +1,109 @@
+//! A tree of many small files on this machine: fetched by this program, and by rsync from its daemon, followed by a sync
+//! of its file system, for what this program says it has is on disk.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use bytesize::ByteSize;
+use clap::Parser;
+use mesh_benches::figures::Figures;
+use mesh_benches::report::{Bound, Report, Saying};
+use mesh_tests::place::{is_root, system, try_system};
+use mesh_tests::{Place, Running, TestNode, files, wait};
+use serde_json::json;
+
+const START_LIMIT: Duration = Duration::from_secs(20);
+
+/// Measures fetching a tree of small files, beside rsync.
+#[derive(Parser)]
+struct Options {
+    /// How many files.
+    #[arg(long, default_value_t = 10_000)]
+    files: u32,
+    /// The size of each.
+    #[arg(long, default_value = "4KiB")]
+    size: ByteSize,
+    /// How many pairs of runs; the first is discarded.
+    #[arg(long, default_value_t = 6)]
+    runs: u32,
+    #[command(flatten)]
+    saying: Saying,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    if !try_system("rsync --version") {
+        eprintln!("rsync is not installed (apt-get install rsync); there is nothing to compare with");
+        return ExitCode::FAILURE;
+    }
+    let folder = tempfile::tempdir().expect("temporary folders can be made");
+    let tree = folder.path().join("tree");
+    files::write_tree(&tree, options.files, options.size.as_u64(), 1);
+    let daemon = Daemon::start(&tree, folder.path());
+    // As people run it: the journal is for tests and for support.
+    let node = |name: &str| TestNode::on_loopback(&folder.path().join(name)).with_variable("MESH_JOURNAL", "0");
+    let mut source = node("source");
+    source.up();
+    let ticket = source.share(&tree);
+    let (mut rsync, mut mesh) = (Figures::default(), Figures::default());
+    for run in 0..options.runs {
+        let copy = folder.path().join("copy");
+        let began = Instant::now();
+        daemon.fetch(&copy);
+        rsync.add(began.elapsed().as_secs_f64());
+        end(&tree, &copy);
+        let mut getter = node(&format!("getter{run}"));
+        getter.up();
+        let began = Instant::now();
+        let _ = getter.fetch(&ticket, &copy);
+        mesh.add(began.elapsed().as_secs_f64());
+        getter.stop();
+        end(&tree, &copy);
+        eprintln!("run {run}: rsync {}, mesh {}", rsync.cell(), mesh.cell());
+    }
+    let rows =
+        [vec!["rsync from its daemon, then sync -f".to_owned(), rsync.cell()], vec!["mesh".to_owned(), mesh.cell()]];
+    let asked = format!("{} files of {}, median (min–max), first run discarded", options.files, options.size);
+    Report::new("tree", asked)
+        .table(&["what", "seconds"], &rows)
+        .data(json!({"rsync_s": rsync.json(), "mesh_s": mesh.json()}))
+        .bound("mesh ÷ rsync and sync", &mesh.over(&rsync), Bound::AtMost(1.5, 0.7))
+        .end(&options.saying)
+}
+
+/// What was fetched is right, and gone.
+fn end(tree: &Path, copy: &Path) {
+    files::assert_same_tree(tree, copy);
+    fs::remove_dir_all(copy).expect("a copy can be removed");
+}
+
+/// rsync's daemon, serving one folder.
+struct Daemon {
+    port: u16,
+    _running: Running,
+}
+
+impl Daemon {
+    fn start(tree: &Path, folder: &Path) -> Self {
+        let port = mesh_benches::peers::free_port();
+        let configuration = folder.join("rsyncd.conf");
+        // Started by root it would serve as somebody who may not read the tree.
+        let user = if is_root() { "uid = root\ngid = root\n" } else { "" };
+        let text = format!("use chroot = no\n{user}[tree]\npath = {}\nread only = yes\n", tree.display());
+        fs::write(&configuration, text).expect("the disk takes the configuration");
+        let mut command = Place::Here.command("rsync");
+        command.args(["--daemon", "--no-detach", "--address", "127.0.0.1", "--port", &port.to_string()]);
+        command.arg("--config").arg(&configuration);
+        let running = Running::start(command);
+        wait::until("rsync's daemon", START_LIMIT, || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
+        Self { port, _running: running }
+    }
+
+    fn fetch(&self, copy: &Path) {
+        let (port, copy) = (self.port, copy.display());
+        system(&format!("rsync --archive rsync://127.0.0.1:{port}/tree/ {copy}"));
+        system(&format!("sync -f {copy}"));
+    }
+}
