@@ -451,7 +451,7 @@ impl UplinkScheduler {
             }
             return;
         }
-        // This is asked at every input.
+        // Asked at every input: peers are looked at only when one may be stale.
         if now <= self.fresh_until || self.requests.is_empty() || self.uplink.is_starting() {
             return;
         }

@@ -300,8 +300,7 @@ impl SendWindow {
     }
 
     /// Until when the shortest round trip is believed at least.
-    #[must_use]
-    pub fn rtt_fresh_until(&self) -> Timestamp {
+    pub(crate) fn rtt_fresh_until(&self) -> Timestamp {
         self.rtt_seen_at.after(ROUND_TRIP_VALID)
     }
 
