@@ -67,8 +67,7 @@ impl Contestant for Mesh {
     }
 
     fn carry(&self, file: &Path, copy: &Path, folder: &Path) -> Cost {
-        // As people run it: the journal is for tests and for support.
-        let node = |name: &str| TestNode::on_loopback(&folder.join(name)).with_variable("MESH_JOURNAL", "0");
+        let node = |name: &str| TestNode::on_loopback(&folder.join(name)).without_journal();
         let mut source = node("source");
         source.up();
         let ticket = source.share(file);

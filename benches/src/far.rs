@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytesize::ByteSize;
 use clap::Parser;
 use mesh_benches::figures::Figures;
-use mesh_benches::report::{Bound, Report, Saying};
+use mesh_benches::report::{Bound, Repeating, Report};
 use mesh_benches::tcp;
 use mesh_tests::place::system;
 use mesh_tests::{Host, Lan, Running, TestNode, files};
@@ -26,7 +26,7 @@ const GETTER: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 2);
 #[derive(Parser)]
 struct Options {
     /// The way's rate in Mbit/s, each way.
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     rate: u64,
     /// The time there and back, in milliseconds.
     #[arg(long, default_value_t = 100)]
@@ -37,11 +37,8 @@ struct Options {
     /// The file's size.
     #[arg(long, default_value = "250MB")]
     size: ByteSize,
-    /// How many runs of each; the first is discarded.
-    #[arg(long, default_value_t = 6)]
-    runs: u32,
     #[command(flatten)]
-    saying: Saying,
+    repeating: Repeating,
 }
 
 fn main() -> ExitCode {
@@ -67,7 +64,7 @@ fn main() -> ExitCode {
     let ticket = source.share(&file);
     let seconds = (options.size.as_u64() * 8).div_ceil(options.rate * 1_000_000);
     let (mut one, mut four, mut mesh) = (Figures::default(), Figures::default(), Figures::default());
-    for run in 0..options.runs {
+    for run in 0..options.repeating.runs {
         for (streams, figures) in [(1, &mut one), (4, &mut four)] {
             figures.add(tcp::goodput(source_host, getter_host, GETTER, tcp::PORT, seconds, streams));
         }
@@ -99,12 +96,11 @@ fn main() -> ExitCode {
         .table(&["what", "goodput, Mbit/s"], &rows)
         .data(json!({"iperf3_1": one.json(), "iperf3_4": four.json(), "mesh": mesh.json()}))
         .bound("goodput ÷ the better of iperf3", &mesh.over(better), Bound::AtLeast(0.9, 1.0))
-        .end(&options.saying)
+        .end(&options.repeating.saying)
 }
 
 fn node(host: &Host, data: &Path) -> TestNode {
-    // As people run it: the journal is for tests and for support.
-    host.node(data).with_variable("MESH_JOURNAL", "0")
+    host.node(data).without_journal()
 }
 
 fn relay(host: &Host, address: Ipv4Addr, [own, other]: [&str; 2], options: &Options, folder: &Path) -> Running {

@@ -22,7 +22,7 @@ const PEERS_KNOWN: u64 = 20;
 #[derive(Parser)]
 struct Options {
     /// How many nodes; may be given several times.
-    #[arg(long, default_values_t = [21, 200])]
+    #[arg(long, default_values_t = [21, 200], value_parser = clap::value_parser!(u32).range(2..=250))]
     nodes: Vec<u32>,
     /// How long they are watched, in seconds.
     #[arg(long, default_value_t = 600)]
@@ -54,9 +54,8 @@ fn watch(count: u32, time: Duration) -> Option<Row> {
     let mut lan = Lan::new()?;
     let folder = tempfile::tempdir().expect("temporary folders can be made");
     let up = |number: u32| {
-        // As people run it: the journal is for tests and for support.
         let data = folder.path().join(format!("node-{number}"));
-        let mut node = lan.host().node(&data).with_variable("MESH_JOURNAL", "0");
+        let mut node = lan.host().node(&data).without_journal();
         node.up();
         node
     };

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use mesh_benches::figures::Figures;
-use mesh_benches::report::{Bound, Report, Saying};
+use mesh_benches::report::{Bound, Repeating, Report};
 use mesh_tests::{Host, Lan, TestNode};
 use serde_json::json;
 
@@ -18,13 +18,10 @@ const MEETING: Duration = Duration::from_secs(120);
 #[derive(Parser)]
 struct Options {
     /// How many others there are.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u8).range(2..=249))]
     peers: u8,
-    /// How many times one joins; the first is discarded.
-    #[arg(long, default_value_t = 6)]
-    runs: u32,
     #[command(flatten)]
-    saying: Saying,
+    repeating: Repeating,
 }
 
 fn main() -> ExitCode {
@@ -42,7 +39,7 @@ fn main() -> ExitCode {
         .data(json!({"multicast_s": multicast.json(), "one_address_s": one_address.json()}))
         .bound("seconds by multicast alone", &multicast, Bound::AtMost(5.0, 2.0))
         .bound("seconds with multicast blocked", &one_address, Bound::AtMost(10.0, 2.0))
-        .end(&options.saying)
+        .end(&options.repeating.saying)
 }
 
 /// `None`, with the reason printed, if this process may make no network.
@@ -58,7 +55,7 @@ fn joins(options: &Options, blocked: bool) -> Option<Figures> {
     };
     let first = host();
     let node = |host: &Host, name: &str| {
-        let node = host.node(&folder.path().join(name)).with_variable("MESH_JOURNAL", "0");
+        let node = host.node(&folder.path().join(name)).without_journal();
         match blocked && host.address != first.address {
             true => node.with_options(&["--peer", &first.multiaddr()]),
             false => node,
@@ -74,7 +71,7 @@ fn joins(options: &Options, blocked: bool) -> Option<Figures> {
     let others: Vec<TestNode> = std::iter::once(&first).chain(&hosts).enumerate().map(up).collect();
     others.iter().for_each(|node| node.wait_for_peers(u64::from(options.peers) - 1, MEETING));
     let mut seconds = Figures::default();
-    for run in 0..options.runs {
+    for run in 0..options.repeating.runs {
         let mut node = node(&newcomer, &format!("newcomer-{run}"));
         let began = Instant::now();
         node.up();

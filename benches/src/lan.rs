@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytesize::ByteSize;
 use clap::Parser;
 use mesh_benches::figures::Figures;
-use mesh_benches::report::{Bound, Report, Saying};
+use mesh_benches::report::{Bound, Repeating, Report};
 use mesh_benches::{setting, tcp};
 use mesh_tests::{Congestion, Host, Lan, TestNode, files};
 use serde_json::{Value, json};
@@ -99,11 +99,8 @@ struct Options {
     /// The file's size, instead of each link's own.
     #[arg(long)]
     size: Option<ByteSize>,
-    /// How many pairs of runs; the first is discarded.
-    #[arg(long, default_value_t = 6)]
-    runs: u32,
     #[command(flatten)]
-    saying: Saying,
+    repeating: Repeating,
 }
 
 #[derive(Default)]
@@ -156,7 +153,7 @@ fn measure(condition: &Condition, options: &Options) -> Option<Row> {
     };
     let sources: Vec<(String, TestNode)> = source_hosts.iter().enumerate().map(start).collect();
     let mut row = Row::default();
-    for run in 0..options.runs {
+    for run in 0..options.repeating.runs {
         let tcp = tcp_goodput(&source_hosts, &getter_host, tcp_seconds);
         let getter = node(&getter_host, &folder.path().join(format!("getter{run}")));
         let mesh = mesh_goodput(getter, sources.len() as u64, &sources[0].0, &file);
@@ -167,9 +164,8 @@ fn measure(condition: &Condition, options: &Options) -> Option<Row> {
     Some(row)
 }
 
-/// As people run it: the journal is for tests and for support.
 fn node(host: &Host, data: &Path) -> TestNode {
-    host.node(data).with_variable("MESH_JOURNAL", "0")
+    host.node(data).without_journal()
 }
 
 fn report(options: &Options, rows: &[(&Condition, Row)]) -> ExitCode {
@@ -185,7 +181,7 @@ fn report(options: &Options, rows: &[(&Condition, Row)]) -> ExitCode {
         let size = options.size.unwrap_or(condition.size).to_string();
         vec![condition.name.to_owned(), size, row.tcp.cell(), row.mesh.cell()]
     };
-    let asked = format!("{} pairs of runs, median (min–max), first pair discarded", options.runs);
+    let asked = format!("{} pairs of runs, median (min–max), first pair discarded", options.repeating.runs);
     let mut report = Report::new("lan", asked)
         .table(&["link", "file", "iperf3, Mbit/s", "mesh, Mbit/s"], &rows.iter().map(cells).collect::<Vec<_>>())
         .data(data.collect::<Vec<_>>().into());
@@ -193,7 +189,7 @@ fn report(options: &Options, rows: &[(&Condition, Row)]) -> ExitCode {
         report =
             report.bound(format!("goodput ÷ iperf3, {}", condition.name), &row.mesh.over(&row.tcp), condition.bound);
     }
-    report.end(&options.saying)
+    report.end(&options.repeating.saying)
 }
 
 /// Of all sources at once.

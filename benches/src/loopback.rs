@@ -10,7 +10,7 @@ use clap::Parser;
 use mesh_benches::contestant::{BareStream, Contestant, Cost, Curl, Mesh};
 use mesh_benches::figures::Figures;
 use mesh_benches::peers::{Rqbit, Sendme};
-use mesh_benches::report::{Bound, Report, Saying};
+use mesh_benches::report::{Bound, Repeating, Report};
 use mesh_tests::files;
 use serde_json::{Value, json};
 
@@ -20,11 +20,8 @@ struct Options {
     /// The file's size.
     #[arg(long, default_value = "4GiB")]
     size: ByteSize,
-    /// How many runs of each; the first is discarded.
-    #[arg(long, default_value_t = 6)]
-    runs: u32,
     #[command(flatten)]
-    saying: Saying,
+    repeating: Repeating,
     /// Only the contestants whose name holds this.
     #[arg(long)]
     only: Option<String>,
@@ -79,7 +76,7 @@ fn main() -> ExitCode {
     files::write_random(&file, options.size.as_u64(), 1);
     let hash = files::blake3_of(&file);
     let gib = options.size.as_u64() as f64 / f64::from(1 << 30);
-    for run in 0..options.runs {
+    for run in 0..options.repeating.runs {
         for (contestant, result) in &mut results {
             let scratch = tempfile::tempdir_in(folder.path()).expect("temporary folders can be made");
             let copy = scratch.path().join("copy");
@@ -105,7 +102,7 @@ fn report(options: &Options, results: &[(Box<dyn Contestant>, Result)]) -> ExitC
     let asked = format!("{}, median (min–max), first run discarded; both ends", options.size);
     let mut report = Report::new("loopback", asked).table(&head, &rows).data(data.into());
     let found = |name: &str| results.iter().find(|(one, _)| one.name() == name).map(|(_, result)| result);
-    let Some(ours) = found(Mesh.name()) else { return report.end(&options.saying) };
+    let Some(ours) = found(Mesh.name()) else { return report.end(&options.repeating.saying) };
     for (peer, bound) in [(Rqbit.name(), Bound::AtMost(1.0, 0.7)), (Sendme.name(), Bound::AtMost(0.25, 0.12))] {
         if let Some(theirs) = found(peer) {
             report = report.bound(format!("wall ÷ {peer}"), &ours.wall.over(&theirs.wall), bound);
@@ -119,5 +116,5 @@ fn report(options: &Options, results: &[(Box<dyn Contestant>, Result)]) -> ExitC
         let mib = Figures::of(most.map(|bytes| (bytes >> 20) as f64));
         report = report.bound(format!("MiB of the {end} at most"), &mib, Bound::AtMost(128.0, 64.0));
     }
-    report.end(&options.saying)
+    report.end(&options.repeating.saying)
 }

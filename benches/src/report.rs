@@ -22,6 +22,17 @@ pub struct Saying {
     write: bool,
 }
 
+/// How often something is measured, and how what was found is said.
+#[derive(Args)]
+pub struct Repeating {
+    /// How many runs of each; the first is discarded.
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..))]
+    pub runs: u32,
+    /// How it is said.
+    #[command(flatten)]
+    pub saying: Saying,
+}
+
 /// What a median has to keep to.
 #[derive(Debug, Clone, Copy)]
 pub enum Bound {

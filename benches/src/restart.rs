@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use mesh_benches::figures::Figures;
-use mesh_benches::report::{Bound, Report, Saying};
+use mesh_benches::report::{Bound, Repeating, Report};
 use mesh_tests::{Running, TestNode, files, http, wait};
 use serde_json::json;
 
@@ -21,11 +21,8 @@ struct Options {
     /// How many files are shared, each as a content of its own.
     #[arg(long, default_value_t = 100_000)]
     files: u32,
-    /// How many restarts; the first is discarded.
-    #[arg(long, default_value_t = 6)]
-    runs: u32,
     #[command(flatten)]
-    saying: Saying,
+    repeating: Repeating,
 }
 
 fn main() -> ExitCode {
@@ -43,7 +40,7 @@ fn main() -> ExitCode {
 
     let (mut floor, mut answers, mut serves) = (Figures::default(), Figures::default(), Figures::default());
     let mut resident_bytes = 0;
-    for run in 0..options.runs {
+    for run in 0..options.repeating.runs {
         floor.add(read_and_hash(&node.data().join("store/log")));
         let began = Instant::now();
         let up = Running::start(node.node_command(&["up"]));
@@ -63,7 +60,7 @@ fn main() -> ExitCode {
 
 /// As a person runs it: without a journal.
 fn node(data: &Path) -> TestNode {
-    TestNode::on_loopback(data).with_variable("MESH_JOURNAL", "0")
+    TestNode::on_loopback(data).without_journal()
 }
 
 fn write_files(folder: &Path, count: u32) -> Vec<PathBuf> {
@@ -107,7 +104,7 @@ fn knows(node: &TestNode, count: u32) -> bool {
 }
 
 fn fetch(data: &Path, source: &str, ticket: &str, copy: &Path) {
-    let getter = TestNode::new(mesh_tests::Place::Here, data).with_variable("MESH_JOURNAL", "0").with_options(&[
+    let getter = TestNode::new(mesh_tests::Place::Here, data).without_journal().with_options(&[
         "--listen",
         "/ip4/127.0.0.1/tcp/0",
         "--no-mdns",
@@ -142,5 +139,5 @@ fn report(options: &Options, [floor, answers, serves]: [&Figures; 3], resident_b
         .table(&["what", "MiB"], &[vec!["resident at most".to_owned(), (resident_bytes >> 20).to_string()]])
         .data(data)
         .bound("seconds until it answers and knows all", answers, Bound::AtMost(2.0, 0.5))
-        .end(&options.saying)
+        .end(&options.repeating.saying)
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytesize::ByteSize;
 use clap::Parser;
 use mesh_benches::figures::Figures;
-use mesh_benches::report::{Bound, Report, Saying};
+use mesh_benches::report::{Bound, Repeating, Report};
 use mesh_tests::place::{system, try_system};
 use mesh_tests::{TestNode, files};
 use serde_json::json;
@@ -17,11 +17,8 @@ struct Options {
     /// The file's size.
     #[arg(long, default_value = "10GB")]
     size: ByteSize,
-    /// How many pairs of runs; the first is discarded.
-    #[arg(long, default_value_t = 6)]
-    runs: u32,
     #[command(flatten)]
-    saying: Saying,
+    repeating: Repeating,
 }
 
 fn main() -> ExitCode {
@@ -35,13 +32,12 @@ fn main() -> ExitCode {
     files::write_random(&file, options.size.as_u64(), 1);
     let gb = options.size.as_u64() as f64 / 1e9;
     let (mut hashing, mut sharing, mut resident) = (Figures::default(), Figures::default(), Figures::default());
-    for run in 0..options.runs {
+    for run in 0..options.repeating.runs {
         let began = Instant::now();
         system(&format!("b3sum --num-threads 2 {}", file.display()));
         hashing.add(gb / began.elapsed().as_secs_f64());
-        // As people run it: the journal is for tests and for support.
         let data = folder.path().join(format!("node{run}"));
-        let mut node = TestNode::on_loopback(&data).with_variable("MESH_JOURNAL", "0");
+        let mut node = TestNode::on_loopback(&data).without_journal();
         node.up();
         let began = Instant::now();
         let _ = node.share(&file);
@@ -58,5 +54,5 @@ fn main() -> ExitCode {
         .data(json!({"b3sum_gb_per_s": hashing.json(), "share_gb_per_s": sharing.json(), "resident_mib": resident.json()}))
         .bound("share ÷ b3sum, bytes per second", &sharing.over(&hashing), Bound::AtLeast(0.2, 0.35))
         .bound("MiB of the node at most", &resident, Bound::AtMost(128.0, 64.0))
-        .end(&options.saying)
+        .end(&options.repeating.saying)
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use mesh_benches::figures::Figures;
-use mesh_benches::report::{Bound, Report, Saying};
+use mesh_benches::report::{Bound, Repeating, Report};
 use mesh_benches::setting;
 use mesh_proto::{Machine, Timestamp, WakeReason};
 use mesh_sim::kernel::queue::{EventQueue as _, Queue};
@@ -28,11 +28,8 @@ struct Options {
     /// How many events in each run.
     #[arg(long, default_value_t = 10_000_000)]
     events: u64,
-    /// How many runs of each; the first is discarded.
-    #[arg(long, default_value_t = 6)]
-    runs: u32,
     #[command(flatten)]
-    saying: Saying,
+    repeating: Repeating,
     /// Only what the kernel needs at most, in this process: prints bytes per peer.
     #[arg(long, hide = true)]
     memory: bool,
@@ -107,7 +104,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let mut rows: Vec<(u32, Row)> = options.peers.iter().map(|peers| (*peers, Row::default())).collect();
-    for run in 0..options.runs {
+    for run in 0..options.repeating.runs {
         for (peers, row) in &mut rows {
             let (plain, digest) = run_events(&mut world(*peers), options.events);
             let mut kernel = world(*peers);
@@ -210,5 +207,5 @@ fn report(options: &Options, rows: &[(u32, Row)]) -> ExitCode {
             report = report.bound("bytes per peer", &row.bytes_per_peer, Bound::AtMost(200.0, 100.0));
         }
     }
-    report.end(&options.saying)
+    report.end(&options.repeating.saying)
 }

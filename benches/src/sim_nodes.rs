@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
 use mesh_benches::figures::Figures;
-use mesh_benches::report::{Bound, Report, Saying};
+use mesh_benches::report::{Bound, Repeating, Report};
 use mesh_benches::setting;
 use mesh_sim::experiment;
 use mesh_sim::flow::Congestion;
@@ -33,11 +33,8 @@ struct Options {
     /// How many nodes; may be given several times.
     #[arg(long, default_values_t = [200, 1_000])]
     nodes: Vec<u32>,
-    /// How many runs of each; the first is discarded.
-    #[arg(long, default_value_t = 6)]
-    runs: u32,
     #[command(flatten)]
-    saying: Saying,
+    repeating: Repeating,
     /// One part of a run, in this process; prints its figures.
     #[arg(long, hide = true)]
     part: Option<Part>,
@@ -75,7 +72,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let mut rows: Vec<(u32, Row)> = options.nodes.iter().map(|nodes| (*nodes, Row::default())).collect();
-    for run in 0..options.runs {
+    for run in 0..options.repeating.runs {
         for (nodes, row) in &mut rows {
             let part = |name: &str| in_a_process(name, *nodes, run + 1);
             let (Some(hour), Some(idle)) = (part("hour"), part("idle")) else { return ExitCode::FAILURE };
@@ -161,7 +158,7 @@ fn report(options: &Options, rows: &[(u32, Row)]) -> ExitCode {
         let figures = [&row.idle_kib, &row.seconds, &row.moved_gb, &row.peak_mib, &row.view_ms];
         std::iter::once(nodes.to_string()).chain(figures.map(Figures::cell)).collect::<Vec<_>>()
     };
-    let asked = format!("an hour with churn, {} runs, first run discarded, median (min–max)", options.runs);
+    let asked = format!("an hour with churn, {} runs, first run discarded, median (min–max)", options.repeating.runs);
     let mut report = Report::new("sim-nodes", asked)
         .table(&head, &rows.iter().map(cells).collect::<Vec<_>>())
         .data(data.collect::<Vec<_>>().into());
@@ -179,5 +176,5 @@ fn report(options: &Options, rows: &[(u32, Row)]) -> ExitCode {
             report = report.bound("ms for the view of 1,000", &row.view_ms, Bound::AtMost(20.0, 3.0));
         }
     }
-    report.end(&options.saying)
+    report.end(&options.repeating.saying)
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytesize::ByteSize;
 use clap::Parser;
 use mesh_benches::figures::Figures;
-use mesh_benches::report::{Bound, Report, Saying};
+use mesh_benches::report::{Bound, Repeating, Report};
 use mesh_tests::place::{is_root, system, try_system};
 use mesh_tests::{Place, Running, TestNode, files, wait};
 use serde_json::json;
@@ -25,11 +25,8 @@ struct Options {
     /// The size of each.
     #[arg(long, default_value = "4KiB")]
     size: ByteSize,
-    /// How many pairs of runs; the first is discarded.
-    #[arg(long, default_value_t = 6)]
-    runs: u32,
     #[command(flatten)]
-    saying: Saying,
+    repeating: Repeating,
 }
 
 fn main() -> ExitCode {
@@ -42,13 +39,12 @@ fn main() -> ExitCode {
     let tree = folder.path().join("tree");
     files::write_tree(&tree, options.files, options.size.as_u64(), 1);
     let daemon = Daemon::start(&tree, folder.path());
-    // As people run it: the journal is for tests and for support.
-    let node = |name: &str| TestNode::on_loopback(&folder.path().join(name)).with_variable("MESH_JOURNAL", "0");
+    let node = |name: &str| TestNode::on_loopback(&folder.path().join(name)).without_journal();
     let mut source = node("source");
     source.up();
     let ticket = source.share(&tree);
     let (mut rsync, mut mesh) = (Figures::default(), Figures::default());
-    for run in 0..options.runs {
+    for run in 0..options.repeating.runs {
         let copy = folder.path().join("copy");
         let began = Instant::now();
         daemon.fetch(&copy);
@@ -70,7 +66,7 @@ fn main() -> ExitCode {
         .table(&["what", "seconds"], &rows)
         .data(json!({"rsync_s": rsync.json(), "mesh_s": mesh.json()}))
         .bound("mesh ÷ rsync and sync", &mesh.over(&rsync), Bound::AtMost(1.5, 0.7))
-        .end(&options.saying)
+        .end(&options.repeating.saying)
 }
 
 /// What was fetched is right, and gone.

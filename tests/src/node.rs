@@ -57,6 +57,12 @@ impl TestNode {
         self
     }
 
+    /// The same as people run it: without the journal, which is for tests and for support.
+    #[must_use]
+    pub fn without_journal(self) -> Self {
+        self.with_variable("MESH_JOURNAL", "0")
+    }
+
     /// Sets an environment variable for every process on this data folder.
     #[must_use]
     pub fn with_variable(mut self, name: &str, value: &str) -> Self {

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use mesh_benches::figures::Figures;
-use mesh_benches::report::{Report, Saying};
+use mesh_benches::report::{Repeating, Report};
 use mesh_benches::setting;
 use mesh_sim::flow::Congestion;
 use serde_json::json;
@@ -30,14 +30,11 @@ struct Options {
     /// Only these experiments; may be given several times.
     #[arg(long)]
     only: Vec<String>,
-    /// How many runs in each world; the first is discarded.
-    #[arg(long, default_value_t = 6)]
-    runs: u32,
     /// Only in the simulator.
     #[arg(long)]
     simulated: bool,
     #[command(flatten)]
-    saying: Saying,
+    repeating: Repeating,
 }
 
 struct Row {
@@ -75,7 +72,7 @@ fn main() -> ExitCode {
     for experiment in EXPERIMENTS.iter().filter(chosen) {
         let mut row = Row { experiment, real: Figures::default(), simulated: Figures::default() };
         let links = (experiment.links)();
-        for run in 0..options.runs {
+        for run in 0..options.repeating.runs {
             let simulated = (experiment.act)(&mut Simulated::new(&links, u64::from(run) + 1, congestion));
             row.simulated.add(simulated);
             eprintln!("{}, run {run}: simulated {simulated:.3}", experiment.name);
@@ -120,10 +117,10 @@ fn report(options: &Options, rows: &[Row]) -> ExitCode {
     let head = ["experiment", "figure", "real", "simulated", "simulated ÷ real", "within 10 %"];
     let asked = format!(
         "median (min–max) of {} runs in each world, beside one that is discarded",
-        options.runs.saturating_sub(1)
+        options.repeating.runs.saturating_sub(1)
     );
     Report::new("fidelity", asked)
         .table(&head, &rows.iter().map(cells).collect::<Vec<_>>())
         .data(data.collect::<Vec<_>>().into())
-        .end(&options.saying)
+        .end(&options.repeating.saying)
 }
