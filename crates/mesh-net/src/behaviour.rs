@@ -3,16 +3,20 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use libp2p::core::muxing::StreamMuxerBox;
+use libp2p::core::transport::Boxed;
+use libp2p::core::{ConnectedPoint, upgrade};
 use libp2p::identity::Keypair;
 use libp2p::kad::store::{MemoryStore, MemoryStoreConfig};
-use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
-use libp2p::{PeerId, StreamProtocol, Swarm, SwarmBuilder, connection_limits, identify, kad, mdns, noise, tcp, yamux};
+use libp2p::swarm::{self, NetworkBehaviour};
+use libp2p::{PeerId, StreamProtocol, Swarm, Transport, connection_limits, identify, kad, mdns, noise, tcp, yamux};
 use mesh_proto::limits::{
     CONNECTIONS_MAX, LOOKUP_KEYS_KEPT_MAX, LOOKUP_PROVIDERS_KEPT_MAX, STREAMS_PER_CONNECTION_MAX,
 };
 
 use crate::config::{NetConfig, StartError};
+use crate::keepalive::Keepalive;
 use crate::streams;
 
 /// The name nodes identify themselves under.
@@ -50,17 +54,29 @@ pub(crate) struct MeshBehaviour {
 pub(crate) fn build_swarm(config: &NetConfig, keypair: Keypair) -> Result<Swarm<MeshBehaviour>, StartError> {
     let connect_timeout = Duration::from_millis(config.connect_timeout_ms.max(1));
     let idle_timeout = Duration::from_millis(config.idle_timeout_ms.max(1));
-    let behaviour = build_behaviour(config, &keypair);
-    let builder = SwarmBuilder::with_existing_identity(keypair)
-        .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux_config)
+    let transport = transport(&keypair, Keepalive::of(config), connect_timeout)
         .map_err(|error| StartError::Transport { why: error.to_string() })?;
-    let Ok(builder) = builder.with_behaviour(|_| behaviour);
-    let swarm = builder
-        .with_swarm_config(|swarm| swarm.with_idle_connection_timeout(idle_timeout))
-        .with_connection_timeout(connect_timeout)
-        .build();
-    Ok(swarm)
+    let behaviour = build_behaviour(config, &keypair);
+    let swarm = swarm::Config::with_tokio_executor().with_idle_connection_timeout(idle_timeout);
+    Ok(Swarm::new(transport, behaviour, keypair.public().to_peer_id(), swarm))
+}
+
+/// TCP watched over by the kernel, Noise, Yamux.
+fn transport(
+    keypair: &Keypair,
+    keepalive: Option<Keepalive>,
+    connect_timeout: Duration,
+) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise::Error> {
+    let watched = move |stream: tcp::tokio::TcpStream, _: ConnectedPoint| {
+        if let Some(keepalive) = keepalive {
+            keepalive.watch(&stream.0);
+        }
+        stream
+    };
+    let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true)).map(watched);
+    let secured = tcp.upgrade(upgrade::Version::V1Lazy).authenticate(noise::Config::new(keypair)?);
+    let muxed = secured.multiplex(yamux_config()).timeout(connect_timeout);
+    Ok(muxed.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer))).boxed())
 }
 
 fn yamux_config() -> yamux::Config {

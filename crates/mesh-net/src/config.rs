@@ -16,7 +16,7 @@ pub struct NetConfig {
     pub connect_timeout_ms: u64,
     /// How long nothing at all may come from a peer before a probe of it counts as lost.
     pub silence_ms_max: u64,
-    /// How often a connection is probed until told otherwise; 0 = never.
+    /// How often a quiet connection is probed; 0 = never. The kernel's probes keep to this one, ours until told otherwise.
     pub ping_interval_ms: u64,
     /// How long a connection without any stream of ours is kept.
     pub idle_timeout_ms: u64,

@@ -11,6 +11,7 @@ use mesh_proto::port::NetInput;
 use mesh_proto::port::net::ServeId;
 use mesh_proto::{ConnectionId, NodeId};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use crate::pulse::Pulse;
 use crate::routes::Routes;
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) slices: Arc<SliceBuffers>,
     pub(crate) sources: OpenSources,
     pub(crate) probe_interval_ms: watch::Receiver<u64>,
+    /// From when the times of probes are counted.
+    pub(crate) born: Instant,
     /// How long a probe waits while nothing comes.
     pub(crate) silence_max: Duration,
     next_serve: AtomicU64,
@@ -57,6 +60,7 @@ impl Shared {
             slices: Arc::default(),
             sources: OpenSources::default(),
             probe_interval_ms,
+            born: Instant::now(),
             silence_max,
             next_serve: AtomicU64::new(1),
         }

@@ -11,6 +11,7 @@
 //! | how streams are opened and accepted without losing one | `streams` |
 //! | one connection's shared state, its control stream and its probe | `connection`, `control`, `probe` |
 //! | what counts as a sign of life | `pulse` |
+//! | what the kernel watches over | `keepalive` |
 //! | payload that comes / goes | `getter` / `source` |
 //!
 //! Invariants: every queue is bounded; what arrives is measured against a limit before memory is taken for it; every
@@ -32,6 +33,7 @@ mod getter;
 #[cfg(test)]
 mod hostile_tests;
 mod interfaces;
+mod keepalive;
 mod lookup;
 #[cfg(test)]
 mod meeting;

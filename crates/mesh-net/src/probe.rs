@@ -1,7 +1,9 @@
-//! Measures round trips, and notices a peer that is gone without saying so.
+//! Measures round trips, and notices a peer whose process hangs; a path or a host that is gone is noticed by the kernel
+//! ([`keepalive`](crate::keepalive)).
 //!
-//! Speaks libp2p's ping protocol, but with an interval that can change at run time. Invariant: a connection on which
-//! any byte came since a probe was sent is never closed for that probe; its answer may be behind those bytes.
+//! Speaks libp2p's ping protocol, but with an interval that can change at run time, and probes all peers at once: a node
+//! with nothing to do wakes once for all of them. Invariant: a connection on which any byte came since a probe was sent
+//! is never closed for that probe; its answer may be behind those bytes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +19,8 @@ use crate::streams::{PROBE, Stream};
 const PROBE_BYTES: usize = 32;
 /// Lost probes in a row, without any byte since the first was sent, after which the peer counts as gone.
 const LOST_MAX: u32 = 2;
+/// Of so many intervals, one ends with a probe of ours; in the others the kernel watches alone.
+const INTERVALS_PER_PROBE: u32 = 10;
 
 /// Probes until the connection ends.
 pub(crate) async fn probe(connection: Arc<Connection>) {
@@ -57,7 +61,7 @@ async fn probe_forever(connection: &Connection, mut interval: watch::Receiver<u6
                 return connection.close("no sign of life".to_owned()).await;
             }
         }
-        wait(&mut interval).await;
+        wait(&mut interval, connection.shared.born, lost).await;
     }
 }
 
@@ -69,15 +73,18 @@ async fn report_rtt(connection: &Connection, rtt: Duration, rtt_max: Duration) {
     }
 }
 
-/// Waits one interval, or less if a shorter one is commanded.
-async fn wait(interval: &mut watch::Receiver<u64>) {
+/// Waits until the next probe is due, or less if a shorter interval is commanded. After a lost probe it is due after one
+/// interval, else with those of all other connections.
+async fn wait(interval: &mut watch::Receiver<u64>, born: Instant, lost: u32) {
     let began = Instant::now();
     loop {
         let interval_ms = *interval.borrow_and_update();
         let due = async {
-            match interval_ms {
-                0 => std::future::pending().await,
-                _ => tokio::time::sleep_until(began + Duration::from_millis(interval_ms)).await,
+            let interval = Duration::from_millis(interval_ms);
+            match (interval_ms, lost) {
+                (0, _) => std::future::pending().await,
+                (_, 0) => tokio::time::sleep_until(next_beat(born, interval * INTERVALS_PER_PROBE, began)).await,
+                (_, 1..) => tokio::time::sleep_until(began + interval).await,
             }
         };
         tokio::select! {
@@ -87,6 +94,13 @@ async fn wait(interval: &mut watch::Receiver<u64>) {
             },
         }
     }
+}
+
+/// The first after `now` of the times that are whole periods after `born`.
+fn next_beat(born: Instant, period: Duration, now: Instant) -> Instant {
+    let periods = now.duration_since(born).as_nanos() / period.as_nanos().max(1);
+    let periods = u32::try_from(periods + 1).unwrap_or(u32::MAX);
+    born + period.saturating_mul(periods)
 }
 
 async fn round_trip(connection: &Connection, stream: &mut Option<Stream>, number: u64) -> io::Result<Duration> {
@@ -125,5 +139,45 @@ pub(crate) async fn echo(connection: Arc<Connection>, mut stream: Stream, _count
     tokio::select! {
         () = connection.closed() => {}
         _ended = async { let end: io::Result<()> = echo.await; end } => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PERIOD: Duration = Duration::from_secs(300);
+
+    #[tokio::test(start_paused = true)]
+    async fn all_connections_are_probed_at_once() {
+        let born = Instant::now();
+        let (_interval, commanded) = watch::channel(30_000);
+        for connected_s in [1, 299, 300, 301, 899] {
+            tokio::time::sleep_until(born + Duration::from_secs(connected_s)).await;
+            wait(&mut commanded.clone(), born, 0).await;
+            let since = born.elapsed().as_secs();
+            assert_eq!((since % 300, since > connected_s), (0, true), "connected after {connected_s} s");
+        }
+        assert_eq!(next_beat(born, PERIOD, born), born + PERIOD, "never twice at the same time");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_probe_is_repeated_after_one_interval() {
+        let born = Instant::now();
+        let (_interval, mut commanded) = watch::channel(30_000);
+        wait(&mut commanded, born, 1).await;
+        assert_eq!(born.elapsed(), Duration::from_secs(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shorter_interval_counts_at_once() {
+        let born = Instant::now();
+        let (interval, mut commanded) = watch::channel(0);
+        let change = async {
+            tokio::time::sleep(Duration::from_secs(7)).await;
+            interval.send_replace(1_000);
+        };
+        tokio::join!(change, wait(&mut commanded, born, 0));
+        assert_eq!(born.elapsed(), Duration::from_secs(10));
     }
 }

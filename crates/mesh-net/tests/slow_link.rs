@@ -59,7 +59,7 @@ fn page(number: u8) -> Message {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_on_which_bytes_come_is_kept_and_streams_open_behind_them() {
-    let config = NetConfig { silence_ms_max: 500, ping_interval_ms: 50, ..loopback() };
+    let config = NetConfig { silence_ms_max: 500, ping_interval_ms: 5, ..loopback() };
     let a = TestNode::start(NetConfig { listen: Vec::new(), ..config }, 1);
     let b = TestNode::start(NetConfig { ping_interval_ms: 0, ..loopback() }, 2);
     let port = b.address().await.rsplit('/').next().unwrap().parse().unwrap();

@@ -97,8 +97,10 @@ pub(super) const KEYS: &[Key] = &[
         kind: "time, a text like \"30s\" or \"5min\"",
         default: "\"30s\"",
         range: "\"1s\" to \"1h\", or \"0s\" for never",
-        meaning: "How often a quiet connection is probed. Shorter finds dead links sooner and costs a few dozen bytes \
-                  each time; choose minutes or never on links of a few kbit/s.",
+        meaning: "How often a quiet connection is probed: by the system, and every tenth time by the node itself. \
+                  Shorter finds dead links sooner and costs some fifty bytes each time; choose minutes or never on \
+                  links of a few kbit/s. A connection is given up when nothing came for twice this time and forty \
+                  seconds.",
     },
     Key {
         name: "gossip_interval",
