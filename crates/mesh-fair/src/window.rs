@@ -33,6 +33,11 @@ const STARTUP_QUEUE_MAX: Duration = Duration::from_millis(50);
 const STARTUP_FLAT_ROUNDS: u32 = 3;
 const BURST_SLACK: Duration = Duration::from_millis(15);
 const BURST_MAX: Duration = Duration::from_millis(65);
+/// On a longer way a packet that TCP lost holds back all behind it for a round trip, and then they come at once. The
+/// window has room for that, or each loss would let the way run empty; no more than this, whatever the round trip.
+const FAR_BURST_MAX: Duration = Duration::from_secs(1);
+/// From here on the receipts of such a burst are told from those of one read.
+const NEAR_RTT_MAX: Duration = Duration::from_millis(50);
 const REFILL_START: Duration = Duration::from_millis(20);
 
 /// What distinguishes one window from another.
@@ -83,6 +88,7 @@ pub struct SendWindow {
     outstanding_bytes: u64,
     rates: MaxFilter,
     rtt: Option<Duration>,
+    rtt_ever: Option<Duration>,
     rtt_seen_at: Timestamp,
     drain: Option<Drain>,
     /// After a drain the window opens a quarter as fast as receipts come, else it would build the very queue it avoids.
@@ -103,6 +109,7 @@ pub struct SendWindow {
     is_full: bool,
     shared_queue: Duration,
     instant: Timestamp,
+    burst_began: Timestamp,
     burst_bytes: u64,
     burst_bytes_max: u64,
 }
@@ -116,6 +123,7 @@ impl SendWindow {
             outstanding_bytes: 0,
             rates: MaxFilter::default(),
             rtt: None,
+            rtt_ever: None,
             rtt_seen_at: now,
             drain: None,
             refill_bytes: None,
@@ -133,6 +141,7 @@ impl SendWindow {
             is_full: false,
             shared_queue: Duration::ZERO,
             instant: now,
+            burst_began: now,
             burst_bytes: 0,
             burst_bytes_max: 0,
         }
@@ -188,7 +197,8 @@ impl SendWindow {
     /// The queue it lets build: what is allowed, or what receipts that bring much at once collect.
     fn queue_bytes(&self) -> u64 {
         let rate = ByteRate(self.rates.max());
-        let burst = (self.burst_bytes_max + rate.bytes_in(BURST_SLACK)).min(rate.bytes_in(BURST_MAX));
+        let longest = self.way().max(BURST_MAX);
+        let burst = (self.burst_bytes_max + rate.bytes_in(BURST_SLACK)).min(rate.bytes_in(longest));
         rate.bytes_in(self.config.queue_target).max(burst)
     }
 
@@ -265,7 +275,7 @@ impl SendWindow {
         }
         self.outstanding_bytes = self.outstanding_bytes.saturating_sub(sample.bytes);
         self.delivered_bytes = self.delivered_bytes.saturating_add(sample.bytes);
-        self.burst_bytes = self.burst_bytes.saturating_add(sample.bytes);
+        self.note_burst(now, sample.bytes);
         let elapsed = now.since(sample.mark.at);
         if sample.path_rtt.is_none() {
             self.see_rtt(now, elapsed);
@@ -327,12 +337,31 @@ impl SendWindow {
         true
     }
 
+    /// Counts receipts that come at once. What TCP held back for a lost packet comes within a moment, not an instant.
+    fn note_burst(&mut self, now: Timestamp, bytes: u64) {
+        let moment = self.way().saturating_sub(NEAR_RTT_MAX) / 2;
+        if now.since(self.burst_began) > moment {
+            let usual = ByteRate(self.rates.max()).bytes_in(moment);
+            let fade = self.burst_bytes_max - self.burst_bytes_max / 64;
+            self.burst_bytes_max = fade.max(self.burst_bytes.saturating_sub(usual));
+            (self.burst_began, self.burst_bytes) = (now, 0);
+        }
+        self.burst_bytes = self.burst_bytes.saturating_add(bytes);
+    }
+
+    /// The way without any queue, as far as it was ever seen.
+    fn way(&self) -> Duration {
+        self.rtt_ever.unwrap_or_default().min(FAR_BURST_MAX)
+    }
+
     fn see_rtt(&mut self, now: Timestamp, rtt: Duration) {
+        self.rtt_ever = Some(self.rtt_ever.map_or(rtt, |least| least.min(rtt)));
         if let Some(drain) = &mut self.drain {
             drain.rtt_seen = Some(drain.rtt_seen.map_or(rtt, |least| least.min(rtt)));
         }
-        if self.rtt.is_none_or(|least| rtt <= least) {
-            self.rtt = Some(rtt);
+        // A little more is the same way, and no reason to empty it.
+        if self.rtt.is_none_or(|least| rtt <= least + least / 16) {
+            self.rtt = Some(self.rtt.map_or(rtt, |least| least.min(rtt)));
             self.rtt_seen_at = now;
         }
     }
@@ -349,9 +378,6 @@ impl SendWindow {
 
     /// All receipts of the last instant are in: what that says.
     fn settle(&mut self, now: Timestamp) {
-        let fade = self.burst_bytes_max - self.burst_bytes_max / 64;
-        self.burst_bytes_max = fade.max(self.burst_bytes);
-        self.burst_bytes = 0;
         if let Some(closed) = self.round_closed.take() {
             self.is_full = closed.blocked;
             if let Some(queue) = closed.queue.filter(|_| self.drain.is_none()) {
