@@ -15,6 +15,8 @@ pub struct Options {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Measurement {
+    /// One seed and eight getters on 100 Mbit/s links, beside other programs; needs root.
+    Crowd,
     /// One source and one getter far apart, beside iperf3; needs root.
     Far,
     /// Seven experiments on real nodes and in the simulator; needs root.
@@ -41,6 +43,7 @@ enum Measurement {
 
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let binary = match options.measurement {
+        Measurement::Crowd => "bench-crowd",
         Measurement::Far => "bench-far",
         Measurement::Fidelity => "bench-fidelity",
         Measurement::Idle => "bench-idle",
