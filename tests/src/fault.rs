@@ -1,5 +1,7 @@
 //! What can be wrong with a host's link.
 
+use std::net::Ipv4Addr;
+
 use crate::lan::Host;
 use crate::place::system;
 
@@ -48,6 +50,21 @@ impl Host {
     /// Gives the link back.
     pub fn plug(&self) {
         system(&format!("ip -n {} link set {} up", self.switch, self.port));
+    }
+
+    /// Gives the host another address on its segment.
+    pub fn readdress(&mut self, address: Ipv4Addr) {
+        let Self { namespace, address: old, .. } = &*self;
+        system(&format!("ip -n {namespace} addr del {old}/24 dev eth0"));
+        system(&format!("ip -n {namespace} addr add {address}/24 dev eth0"));
+        // It went with the old address.
+        system(&format!("ip -n {namespace} route replace 224.0.0.0/4 dev eth0"));
+        self.address = address;
+    }
+
+    /// Takes its IPv4 away.
+    pub fn leave_ipv6_only(&self) {
+        system(&format!("ip -n {} -4 addr flush dev eth0", self.namespace));
     }
 
     fn filter(&self) {

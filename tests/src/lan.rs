@@ -20,6 +20,7 @@ const PREFIX: &str = "mesh-test";
 pub struct Lan {
     prefix: String,
     hosts: u8,
+    segments: u8,
     namespaces: Vec<String>,
     _alone: File,
 }
@@ -57,33 +58,55 @@ impl Lan {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let prefix = format!("{PREFIX}-{}-{number}", std::process::id());
-        let mut lan = Self { prefix, hosts: 0, namespaces: Vec::new(), _alone: alone };
-        let switch = lan.add_namespace("switch");
-        system(&format!("ip -n {switch} link add bridge type bridge mcast_snooping 0"));
-        system(&format!("ip -n {switch} link set bridge up"));
+        let mut lan = Self { prefix, hosts: 0, segments: 0, namespaces: Vec::new(), _alone: alone };
+        lan.add_namespace("switch");
+        let _ = lan.segment();
         Some(lan)
     }
 
-    /// Adds a host.
+    /// Adds a segment that nothing joins to the others; the first is there.
+    pub fn segment(&mut self) -> Segment {
+        let segment = Segment(self.segments);
+        self.segments += 1;
+        let (switch, bridge) = (&self.namespaces[0], segment.bridge());
+        system(&format!("ip -n {switch} link add {bridge} type bridge mcast_snooping 0"));
+        system(&format!("ip -n {switch} link set {bridge} up"));
+        segment
+    }
+
+    /// Adds a host on the first segment.
     ///
     /// # Panics
     /// If there are 250 already.
     pub fn host(&mut self) -> Host {
+        self.host_on(Segment(0))
+    }
+
+    /// Adds a host on a segment.
+    ///
+    /// # Panics
+    /// If there are 250 already.
+    pub fn host_on(&mut self, segment: Segment) -> Host {
         assert!(self.hosts < 250, "a network of 24 bits is full");
         self.hosts += 1;
         let number = self.hosts;
         let namespace = self.add_namespace(&format!("host{number}"));
         let switch = self.namespaces[0].clone();
         let port = format!("port{number}");
-        let address = Ipv4Addr::new(10, 77, 0, number);
-        system(&format!("ip -n {switch} link add {port} type veth peer name eth0 netns {namespace}"));
-        system(&format!("ip -n {switch} link set {port} master bridge up"));
-        system(&format!("ip -n {namespace} addr add {address}/24 dev eth0"));
-        system(&format!("ip -n {namespace} addr add fd77::{number:x}/64 dev eth0 nodad"));
-        system(&format!("ip -n {namespace} link set eth0 up"));
+        let host = Host { namespace, address: segment.address(number), switch, port };
+        host.link(segment, number, "eth0", &host.port);
         // Multicast leaves by the link though there is no way to the internet.
-        system(&format!("ip -n {namespace} route add 224.0.0.0/4 dev eth0"));
-        Host { namespace, address, switch, port }
+        system(&format!("ip -n {} route add 224.0.0.0/4 dev eth0", host.namespace));
+        host
+    }
+
+    /// Links a host to one more segment; it does not pass packets on.
+    ///
+    /// # Panics
+    /// If it was not made by this network, or is on two segments already.
+    pub fn join(&self, host: &Host, segment: Segment) {
+        let [.., number] = host.address.octets();
+        host.link(segment, number, "eth1", &format!("{}b", host.port));
     }
 
     fn add_namespace(&mut self, name: &str) -> String {
@@ -101,7 +124,31 @@ impl Drop for Lan {
     }
 }
 
+/// A part of a network: all on it hear each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment(u8);
+
+impl Segment {
+    fn bridge(self) -> String {
+        format!("bridge{}", self.0)
+    }
+
+    fn address(self, number: u8) -> Ipv4Addr {
+        Ipv4Addr::new(10, 77, self.0, number)
+    }
+}
+
 impl Host {
+    fn link(&self, segment: Segment, number: u8, device: &str, port: &str) {
+        let (switch, namespace, bridge) = (&self.switch, &self.namespace, segment.bridge());
+        let (address, six) = (segment.address(number), format!("fd77:{:x}::{number:x}", segment.0));
+        system(&format!("ip -n {switch} link add {port} type veth peer name {device} netns {namespace}"));
+        system(&format!("ip -n {switch} link set {port} master {bridge} up"));
+        system(&format!("ip -n {namespace} addr add {address}/24 dev {device}"));
+        system(&format!("ip -n {namespace} addr add {six}/64 dev {device} nodad"));
+        system(&format!("ip -n {namespace} link set {device} up"));
+    }
+
     /// The port nodes on hosts listen on.
     pub const PORT: u16 = 4340;
 

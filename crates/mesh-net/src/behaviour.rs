@@ -45,7 +45,9 @@ const MDNS_QUERY_INTERVAL: Duration = Duration::from_secs(60);
 pub(crate) struct MeshBehaviour {
     limits: connection_limits::Behaviour,
     identify: identify::Behaviour,
-    pub(crate) mdns: Toggle<mdns::tokio::Behaviour>,
+    /// libp2p's speaks one family of addresses each.
+    mdns_v4: Toggle<mdns::tokio::Behaviour>,
+    mdns_v6: Toggle<mdns::tokio::Behaviour>,
     pub(crate) lookup: Toggle<kad::Behaviour<MemoryStore>>,
     pub(crate) streams: streams::Behaviour,
 }
@@ -100,16 +102,17 @@ fn build_behaviour(config: &NetConfig, keypair: &Keypair) -> MeshBehaviour {
     MeshBehaviour {
         limits: connection_limits::Behaviour::new(limits),
         identify: identify::Behaviour::new(identify),
-        mdns: config.mdns.then(|| build_mdns(peer)).flatten().into(),
+        mdns_v4: config.mdns.then(|| build_mdns(peer, false)).flatten().into(),
+        mdns_v6: config.mdns.then(|| build_mdns(peer, true)).flatten().into(),
         lookup: config.kademlia.then(|| build_lookup(peer)).into(),
         streams: streams::Behaviour::default(),
     }
 }
 
-fn build_mdns(peer: PeerId) -> Option<mdns::tokio::Behaviour> {
-    let config = mdns::Config { ttl: MDNS_TTL, query_interval: MDNS_QUERY_INTERVAL, enable_ipv6: false };
+fn build_mdns(peer: PeerId, enable_ipv6: bool) -> Option<mdns::tokio::Behaviour> {
+    let config = mdns::Config { ttl: MDNS_TTL, query_interval: MDNS_QUERY_INTERVAL, enable_ipv6 };
     mdns::tokio::Behaviour::new(config, peer)
-        .inspect_err(|error| tracing::warn!(%error, "multicast discovery is off"))
+        .inspect_err(|error| tracing::warn!(%error, ipv6 = enable_ipv6, "multicast discovery is off"))
         .ok()
 }
 

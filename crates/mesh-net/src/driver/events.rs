@@ -26,9 +26,10 @@ impl Driver {
     pub(super) async fn handle_event(&mut self, event: SwarmEvent<MeshBehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(MeshBehaviourEvent::Streams(inbound)) => self.handle_inbound(inbound),
-            SwarmEvent::Behaviour(MeshBehaviourEvent::Mdns(mdns::Event::Discovered(found))) => {
-                self.handle_discovered(found).await;
-            }
+            SwarmEvent::Behaviour(
+                MeshBehaviourEvent::MdnsV4(mdns::Event::Discovered(found))
+                | MeshBehaviourEvent::MdnsV6(mdns::Event::Discovered(found)),
+            ) => self.handle_discovered(found).await,
             SwarmEvent::Behaviour(MeshBehaviourEvent::Identify(identify::Event::Received {
                 peer_id,
                 connection_id,
