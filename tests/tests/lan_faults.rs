@@ -64,7 +64,7 @@ fn a_source_with_another_address_is_found_again() {
     let mut fetch = scene.start_fetch();
     let _ = fetch.wait_for_bytes(15 * MIB, Duration::from_secs(60));
     hosts[0].readdress(Ipv4Addr::new(10, 77, 0, 200));
-    let _ = fetch.wait(Duration::from_secs(150)).success();
+    let _ = fetch.wait(Duration::from_secs(75)).success();
     scene.assert_fetched();
     scene.stop_and_replay();
 }

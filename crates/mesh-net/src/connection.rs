@@ -10,7 +10,7 @@ use mesh_proto::payload::PayloadStore;
 use mesh_proto::port::NetInput;
 use mesh_proto::port::net::ServeId;
 use mesh_proto::{ConnectionId, NodeId};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
 use crate::pulse::Pulse;
@@ -26,6 +26,8 @@ const CLOSED_GRACE: Duration = Duration::from_millis(500);
 pub(crate) struct CloseRequest {
     pub(crate) connection: ConnectionId,
     pub(crate) why: String,
+    /// Nothing gets through any more, not even a goodbye.
+    pub(crate) is_cut: bool,
 }
 
 /// What every task of the network can reach.
@@ -92,6 +94,8 @@ pub(crate) struct Connection {
     pub(crate) echoes_open: AtomicUsize,
     /// Whether our own control stream to the peer stands.
     pub(crate) control_ready: AtomicBool,
+    /// Asks for a probe before one is due.
+    pub(crate) doubt: Notify,
     closed: watch::Receiver<bool>,
     faulted: AtomicBool,
 }
@@ -114,6 +118,7 @@ impl Connection {
             controls_open: AtomicUsize::new(0),
             echoes_open: AtomicUsize::new(0),
             control_ready: AtomicBool::new(false),
+            doubt: Notify::new(),
             closed,
             faulted: AtomicBool::new(false),
         }
@@ -154,7 +159,18 @@ impl Connection {
 
     /// Asks for the connection to be closed.
     pub(crate) async fn close(&self, why: String) {
-        let _ = self.shared.close.send(CloseRequest { connection: self.id, why }).await;
+        let _ = self.shared.close.send(CloseRequest { connection: self.id, why, is_cut: false }).await;
+    }
+
+    /// The peer came anew, perhaps from elsewhere: has this older connection closed unless the peer answers on it.
+    pub(crate) async fn prove(&self) {
+        let began = Instant::now();
+        self.doubt.notify_one();
+        tokio::time::sleep(self.shared.silence_max).await;
+        if self.pulse().last() < began {
+            let why = "the peer came anew and is silent here".to_owned();
+            let _ = self.shared.close.send(CloseRequest { connection: self.id, why, is_cut: true }).await;
+        }
     }
 
     /// Counts something up unless it is at its limit; the guard counts it down again.

@@ -2,7 +2,7 @@
 //!
 //! Invariant: without a working watcher everything but loopback is [`LinkClass::Farther`], never a guess.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -44,21 +44,30 @@ impl Interfaces {
         while tokio::time::timeout(Duration::from_millis(FIRST_LIST_GAP_MS), self.changed()).await.is_ok() {}
     }
 
-    /// Takes in the next change. Safe to cancel.
-    pub(crate) async fn changed(&mut self) {
+    /// Takes in the next change; says which address of ours went away, if that is what changed. Safe to cancel.
+    pub(crate) async fn changed(&mut self) -> Option<IpAddr> {
         let Some(watcher) = self.watcher.as_mut() else {
             return std::future::pending().await;
         };
         match watcher.next().await {
             Some(Ok(IfEvent::Up(subnet))) if self.subnets.len() < SUBNETS_MAX => self.subnets.push(subnet),
             Some(Ok(IfEvent::Up(_))) => {}
-            Some(Ok(IfEvent::Down(subnet))) => self.subnets.retain(|known| *known != subnet),
+            Some(Ok(IfEvent::Down(subnet))) => {
+                self.subnets.retain(|known| *known != subnet);
+                return Some(subnet.addr());
+            }
             Some(Err(error)) => {
                 tracing::warn!(%error, "interfaces are no longer watched");
                 self.watcher = None;
             }
             None => self.watcher = None,
         }
+        None
+    }
+
+    /// Whether the address is one of ours now.
+    pub(crate) fn has(&self, ip: IpAddr) -> bool {
+        self.subnets.iter().any(|subnet| subnet.addr() == ip)
     }
 
     /// What the path to this address looks like.
@@ -66,7 +75,7 @@ impl Interfaces {
         let Some(ip) = ip_of(address) else {
             return LinkClass::Farther;
         };
-        if ip.is_loopback() || self.subnets.iter().any(|subnet| subnet.addr() == ip) {
+        if ip.is_loopback() || self.has(ip) {
             return LinkClass::Loopback;
         }
         match self.is_near(ip) {
@@ -79,6 +88,15 @@ impl Interfaces {
     pub(crate) fn is_near(&self, ip: IpAddr) -> bool {
         !ip.is_loopback() && self.subnets.iter().any(|subnet| subnet.prefix_len() > 0 && subnet.contains(&ip))
     }
+}
+
+/// The address of ours that packets to this one leave from. Asks the system, and sends nothing.
+pub(crate) fn own_address_towards(ip: IpAddr) -> Option<IpAddr> {
+    const ANY_PORT: u16 = 9;
+    let unspecified: IpAddr = if ip.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((unspecified, 0)).ok()?;
+    socket.connect((ip, ANY_PORT)).ok()?;
+    socket.local_addr().ok().map(|address| address.ip())
 }
 
 #[cfg(test)]
@@ -102,6 +120,12 @@ mod tests {
         assert_eq!(class(&interfaces, "/ip4/10.1.3.77/tcp/1"), LinkClass::Farther);
         assert_eq!(class(&interfaces, "/ip6/fd00::9/tcp/1"), LinkClass::SameSegment);
         assert_eq!(class(&interfaces, "/ip6/::1/tcp/1"), LinkClass::Loopback);
+    }
+
+    #[test]
+    fn packets_to_this_machine_leave_from_it() {
+        let loopback: IpAddr = Ipv4Addr::LOCALHOST.into();
+        assert_eq!(own_address_towards(loopback), Some(loopback));
     }
 
     #[test]

@@ -61,7 +61,10 @@ async fn probe_forever(connection: &Connection, mut interval: watch::Receiver<u6
                 return connection.close("no sign of life".to_owned()).await;
             }
         }
-        wait(&mut interval, connection.shared.born, lost).await;
+        tokio::select! {
+            () = wait(&mut interval, connection.shared.born, lost) => {}
+            () = connection.doubt.notified() => {}
+        }
     }
 }
 

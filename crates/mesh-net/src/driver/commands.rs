@@ -13,6 +13,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::Driver;
 use super::links::FetchPath;
 use crate::address::{node_id_of, peer_id_of};
+use crate::connection::CloseRequest;
 use crate::getter::{Fetch, Getter, GetterCommand};
 use crate::source::{SourceCommand, gone};
 
@@ -96,6 +97,14 @@ impl Driver {
             link.outbox = None;
             let swarm_id = link.swarm_id;
             self.swarm.close_connection(swarm_id);
+        }
+    }
+
+    /// Closes a connection as one of its tasks asks.
+    pub(super) fn carry_out(&mut self, CloseRequest { connection, why, is_cut }: CloseRequest) {
+        match is_cut {
+            true => self.abandon_connection(connection, why),
+            false => self.close_connection(connection, why),
         }
     }
 

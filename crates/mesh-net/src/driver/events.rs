@@ -16,6 +16,7 @@ use super::links::Link;
 use crate::address::{ip_of, node_id_of, strip_peer, text_of};
 use crate::behaviour::{LOOKUP_PROTOCOL, MeshBehaviourEvent, never};
 use crate::connection::Connection;
+use crate::interfaces::own_address_towards;
 use crate::streams::{BULK, CONTROL, Inbound, PROBE};
 use crate::{control, probe, source};
 
@@ -46,7 +47,7 @@ impl Driver {
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, num_established, .. } => {
                 let why = cause.map_or_else(|| "closed".to_owned(), |cause| cause.to_string());
-                self.handle_disconnected(peer_id, connection_id, why, num_established);
+                self.handle_disconnected(peer_id, connection_id, why, num_established as usize);
             }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 self.handle_dial_failed(connection_id, &error).await;
@@ -81,6 +82,11 @@ impl Driver {
             self.book.add_connected(peer, address.clone());
         }
         let place = ip_of(&address);
+        let own = match endpoint {
+            ConnectedPoint::Listener { local_addr, .. } => ip_of(local_addr),
+            ConnectedPoint::Dialer { .. } => place.and_then(own_address_towards),
+        };
+        self.doubt_older(node);
         let address = text_of(&address);
         self.shared.report(NetInput::Connected { connection: id, node, address, dialled, class }).await;
         let (outbox, waiting) = control::outbox();
@@ -93,6 +99,7 @@ impl Driver {
             peer,
             dialled,
             place,
+            own,
             connection,
             outbox: Some(outbox),
             getter: None,
@@ -107,7 +114,13 @@ impl Driver {
     }
 
     /// Ends a connection's tasks, and reports its end once they have said all they had to say.
-    fn handle_disconnected(&mut self, peer: PeerId, swarm_id: SwarmConnectionId, why: String, others: u32) {
+    pub(super) fn handle_disconnected(
+        &mut self,
+        peer: PeerId,
+        swarm_id: SwarmConnectionId,
+        why: String,
+        others: usize,
+    ) {
         let Some(link) = self.links.remove(swarm_id) else {
             return;
         };

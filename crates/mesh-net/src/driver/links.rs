@@ -22,6 +22,8 @@ pub(super) struct Link {
     pub(super) dialled: bool,
     /// From where the peer speaks.
     pub(super) place: Option<IpAddr>,
+    /// On which address of ours it stands.
+    pub(super) own: Option<IpAddr>,
     pub(super) connection: Arc<Connection>,
     /// `None` once it is being closed on purpose.
     pub(super) outbox: Option<Outbox>,
@@ -100,6 +102,11 @@ impl Links {
 
     pub(super) fn is_empty(&self) -> bool {
         self.links.is_empty()
+    }
+
+    /// All connections that stand on this address of ours.
+    pub(super) fn standing_on(&self, own: IpAddr) -> Vec<ConnectionId> {
+        self.links.values().filter(|link| link.own == Some(own)).map(|link| link.connection.id).collect()
     }
 
     /// All connections to a node.

@@ -8,7 +8,9 @@ mod dials;
 mod events;
 mod links;
 mod listening;
+mod moving;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,6 +85,7 @@ impl Net {
             lookup: Lookup::default(),
             listening: Listening::default(),
             farewells: JoinSet::new(),
+            departed: JoinSet::new(),
         };
         let task = runtime.spawn(driver.run(config.listen, commands_out, closes, stopped));
         Ok(Self { commands, inputs, stop: Some(stop), task })
@@ -156,6 +159,8 @@ struct Driver {
     listening: Listening,
     /// Tasks that report a connection's end once all else about it was reported.
     farewells: JoinSet<()>,
+    /// Addresses of ours that went away, each until it is too late to come back.
+    departed: JoinSet<IpAddr>,
 }
 
 impl Driver {
@@ -173,8 +178,13 @@ impl Driver {
                 _ = &mut stopped => break,
                 event = self.swarm.select_next_some() => self.handle_event(event).await,
                 Some(command) = commands.recv() => self.handle_command(command).await,
-                Some(request) = closes.recv() => self.close_connection(request.connection, request.why),
-                () = self.interfaces.changed() => {}
+                Some(request) = closes.recv() => self.carry_out(request),
+                gone = self.interfaces.changed() => if let Some(own) = gone {
+                    self.handle_address_gone(own);
+                },
+                Some(own) = self.departed.join_next() => if let Ok(own) = own {
+                    self.leave_address(own);
+                },
                 Some(_) = self.farewells.join_next() => {}
             }
         }
@@ -196,7 +206,7 @@ impl Driver {
             while !self.links.is_empty() {
                 tokio::select! {
                     event = self.swarm.select_next_some() => self.handle_event(event).await,
-                    Some(request) = closes.recv() => self.close_connection(request.connection, request.why),
+                    Some(request) = closes.recv() => self.carry_out(request),
                 }
             }
         };
