@@ -6,8 +6,6 @@
 //! Invariant: a listing out of [`Listing::new`] or [`Listing::decode`] keeps every rule of [`ListingError`], and its
 //! bytes are the only ones that decode to it.
 
-use std::collections::BTreeMap;
-
 use bincode::{Decode, Encode};
 use mesh_proto::codec::{self, DecodeError};
 use mesh_proto::limits::{CHUNK_BYTES_MAX, CHUNKS_PER_CONTENT_MAX, LISTING_BYTES_MAX, TREE_ENTRIES_MAX};
@@ -279,47 +277,42 @@ fn check_entry(entry: &TreeEntry) -> Result<(), ListingError> {
     }
 }
 
-/// A path that is taken, and by what: an entry, or a folder on the way to one.
-struct Taken<'a> {
-    path: &'a str,
-    /// `None` for a folder without an entry of its own.
-    kind: Option<&'a EntryKind>,
-}
-
 /// Checks that no two paths are the same to a system that ignores case, and that what lies above an entry is a folder.
-/// The entries are sorted, so a folder's own entry comes before what is in it.
+///
+/// In the order of their folded components whatever lies in one folder stands together, its own entry first. So two that
+/// meet have neighbours that meet, and memory grows with the paths' bytes and not with how deep they are.
 fn check_meetings(entries: &[TreeEntry]) -> Result<(), ListingError> {
-    let mut taken: BTreeMap<String, Taken<'_>> = BTreeMap::new();
-    let mut folder_before = "";
-    for entry in entries {
-        let folder = entry.path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        if folder != folder_before {
-            check_folders(&mut taken, &entry.path)?;
-            folder_before = folder;
-        }
-        let now = Taken { path: &entry.path, kind: Some(&entry.kind) };
-        if let Some(before) = taken.insert(fold(&entry.path), now) {
-            return Err(ListingError::CaseCollision { path: entry.path.clone(), other: before.path.to_owned() });
-        }
-    }
-    Ok(())
+    let mut folded: Vec<(String, &TreeEntry)> = entries.iter().map(|entry| (fold(&entry.path), entry)).collect();
+    folded.sort_unstable_by(|(one, _), (other, _)| one.split('/').cmp(other.split('/')));
+    folded.windows(2).try_for_each(|pair| check_neighbours(&pair[0], &pair[1]))
 }
 
-/// Checks all folders on the way to `path`, and marks them as taken.
-fn check_folders<'a>(taken: &mut BTreeMap<String, Taken<'a>>, path: &'a str) -> Result<(), ListingError> {
-    for (end, _) in path.match_indices('/') {
-        let folder = &path[..end];
-        let before = taken.entry(fold(folder)).or_insert(Taken { path: folder, kind: None });
-        if before.path != folder {
-            return Err(ListingError::CaseCollision { path: folder.to_owned(), other: before.path.to_owned() });
-        }
-        match before.kind {
-            Some(EntryKind::File { .. }) => return Err(ListingError::FileAsFolder { path: path.to_owned() }),
-            Some(EntryKind::Symlink { .. }) => return Err(ListingError::ThroughLink { path: path.to_owned() }),
-            Some(EntryKind::Directory { .. }) | None => {}
-        }
+/// Checks an entry against the one before it; both with their folded paths.
+fn check_neighbours(
+    (folded, entry): &(String, &TreeEntry),
+    (folded_next, next): &(String, &TreeEntry),
+) -> Result<(), ListingError> {
+    let common = folded.split('/').zip(folded_next.split('/')).take_while(|(one, other)| one == other).count();
+    let (above, above_next) = (first_components(&entry.path, common), first_components(&next.path, common));
+    if above != above_next {
+        return Err(ListingError::CaseCollision { path: above_next.to_owned(), other: above.to_owned() });
     }
-    Ok(())
+    if common < folded.split('/').count() {
+        return Ok(());
+    }
+    match entry.kind {
+        EntryKind::File { .. } => Err(ListingError::FileAsFolder { path: next.path.clone() }),
+        EntryKind::Symlink { .. } => Err(ListingError::ThroughLink { path: next.path.clone() }),
+        EntryKind::Directory { .. } => Ok(()),
+    }
+}
+
+/// The first so many components of a path.
+fn first_components(path: &str, count: usize) -> &str {
+    match count {
+        0 => "",
+        _ => path.match_indices('/').nth(count - 1).map_or(path, |(end, _)| &path[..end]),
+    }
 }
 
 /// The path as a system that ignores case sees it. Through upper case first, so that ß meets ẞ and ſ meets s.

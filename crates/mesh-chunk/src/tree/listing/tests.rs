@@ -118,4 +118,41 @@ proptest! {
             prop_assert_eq!(Listing::decode(&listing.encode().expect("short")).ok(), Some(listing));
         }
     }
+
+    #[test]
+    fn a_tree_is_refused_just_where_two_of_its_paths_meet(
+        tree in proptest::collection::btree_map("[abAéÉ-](/[abA-]){0,3}", 0u8..3, 0..9),
+    ) {
+        let entries: Vec<TreeEntry> = tree
+            .iter()
+            .map(|(path, kind)| match kind {
+                0 => file(path),
+                1 => folder(path),
+                _ => link(path, "x"),
+            })
+            .collect();
+        let meets = entries.iter().any(|one| entries.iter().any(|other| meets(one, other)));
+        prop_assert_eq!(Listing::new(entries).is_err(), meets);
+    }
+}
+
+/// Whether a system that ignores case takes a folder of the one, or its own place, for one of the other; or the one is in
+/// the way of the other. Said of all pairs, and so too slow for any but small trees.
+fn meets(one: &TreeEntry, other: &TreeEntry) -> bool {
+    let places = |path: &str| -> Vec<String> {
+        let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
+        ends.map(|end| path[..end].to_owned()).collect()
+    };
+    let (ours, theirs) = (places(&one.path), places(&other.path));
+    let differ_in_case =
+        ours.iter().any(|place| theirs.iter().any(|their| place != their && fold(place) == fold(their)));
+    let above = other.path.strip_prefix(&one.path).is_some_and(|rest| rest.starts_with('/'));
+    differ_in_case || (above && !matches!(one.kind, EntryKind::Directory { .. }))
+}
+
+#[test]
+fn a_deep_path_takes_no_more_memory_than_a_long_one_may() {
+    // Each folder on the way is a part of the path, and is not kept by itself: 2,000 of these would be gigabytes.
+    let deep = |first: usize| folder(&format!("{first}/{}", vec!["a"; 2000].join("/")));
+    assert!(Listing::new((0..2000).map(deep).collect()).is_ok());
 }
