@@ -19,6 +19,11 @@ impl ChunkRange {
         self.start.saturating_add(self.count)
     }
 
+    /// Whether it has no chunk: also where no position lies behind its only one, for then it has no end.
+    fn is_empty(self) -> bool {
+        self.start >= self.end()
+    }
+
     /// The chunks that are in both.
     #[must_use]
     pub fn overlap(self, other: Self) -> Option<Self> {
@@ -87,19 +92,19 @@ impl ChunkSet {
     #[must_use]
     pub fn contains_range(&self, range: ChunkRange) -> bool {
         let next = self.runs.partition_point(|run| run.start <= range.start);
-        range.count == 0 || (next > 0 && range.end() <= self.runs[next - 1].end())
+        range.is_empty() || (next > 0 && range.end() <= self.runs[next - 1].end())
     }
 
     /// Whether any chunk of `range` is in the set.
     #[must_use]
     pub fn intersects(&self, range: ChunkRange) -> bool {
         let next = self.runs.partition_point(|run| run.end() <= range.start);
-        range.count > 0 && self.runs.get(next).is_some_and(|run| run.start < range.end())
+        !range.is_empty() && self.runs.get(next).is_some_and(|run| run.start < range.end())
     }
 
     /// Adds the chunks of `range`.
     pub fn insert(&mut self, range: ChunkRange) {
-        if range.count == 0 {
+        if range.is_empty() {
             return;
         }
         let first = self.runs.partition_point(|run| run.end() < range.start);
@@ -114,7 +119,7 @@ impl ChunkSet {
 
     /// Takes the chunks of `range` out.
     pub fn remove(&mut self, range: ChunkRange) {
-        if range.count == 0 {
+        if range.is_empty() {
             return;
         }
         let first = self.runs.partition_point(|run| run.end() <= range.start);
@@ -187,7 +192,7 @@ impl ChunkSet {
 
 impl FromIterator<ChunkRange> for ChunkSet {
     fn from_iter<I: IntoIterator<Item = ChunkRange>>(ranges: I) -> Self {
-        let mut sorted: Vec<ChunkRange> = ranges.into_iter().filter(|range| range.count > 0).collect();
+        let mut sorted: Vec<ChunkRange> = ranges.into_iter().filter(|range| !range.is_empty()).collect();
         sorted.sort_unstable();
         let mut runs: Vec<ChunkRange> = Vec::with_capacity(sorted.len());
         for range in sorted {
@@ -216,7 +221,43 @@ mod tests {
         set.runs.iter().all(|run| run.count > 0) && set.runs.windows(2).all(|pair| pair[0].end() < pair[1].start)
     }
 
+    /// The last position there is can't be in a set: no end lies behind it.
+    #[test]
+    fn a_run_of_nothing_is_never_kept() {
+        let nothing = ChunkRange { start: u32::MAX, count: 1 };
+        let mut set = ChunkSet::new();
+        set.insert(nothing);
+        assert!(set.is_empty() && [nothing].into_iter().collect::<ChunkSet>().is_empty());
+        let bytes = crate::codec::encode(&vec![(u32::MAX, 1u32)]);
+        assert!(crate::codec::decode::<ChunkSet, 64>(&bytes).is_ok_and(|set| set.is_empty()));
+    }
+
     proptest! {
+        #[test]
+        fn ranges_unions_and_lengths_are_those_of_the_positions(
+            base in prop_oneof![Just(0u32), Just(u32::MAX - 60)],
+            a in proptest::collection::vec((0u32..61, 0u32..9), 0..20),
+            b in proptest::collection::vec((0u32..61, 0u32..9), 0..20),
+            range in (0u32..61, 0u32..30),
+        ) {
+            let range_of = |(start, count): (u32, u32)| ChunkRange { start: base + start, count };
+            let (mut a, b): (ChunkSet, ChunkSet) =
+                (a.into_iter().map(range_of).collect(), b.into_iter().map(range_of).collect());
+            let range = range_of(range);
+            let (left, right) = (model(&a), model(&b));
+            let asked: Vec<u32> = (range.start..range.end()).collect();
+            prop_assert_eq!(a.contains_range(range), asked.iter().all(|chunk| left.contains(chunk)));
+            prop_assert_eq!(a.intersects(range), asked.iter().any(|chunk| left.contains(chunk)));
+            prop_assert_eq!(a.len() as usize, left.len());
+            prop_assert_eq!(crate::codec::decode::<ChunkSet, 4096>(&crate::codec::encode(&a)).ok(), Some(a.clone()));
+            a.union_with(&b);
+            prop_assert!(well_formed(&a));
+            prop_assert_eq!(model(&a), left.union(&right).copied().collect::<BTreeSet<_>>());
+            a.remove(range);
+            prop_assert!(well_formed(&a));
+            prop_assert!(asked.iter().all(|chunk| !a.contains(*chunk)));
+        }
+
         #[test]
         fn it_behaves_like_a_set(steps in proptest::collection::vec((any::<bool>(), 0u32..80, 0u32..12), 0..60)) {
             let mut set = ChunkSet::new();
