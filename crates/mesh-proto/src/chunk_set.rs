@@ -44,6 +44,8 @@ pub struct ChunkSet {
 impl<C> Decode<C> for ChunkSet {
     fn decode<D: bincode::de::Decoder<Context = C>>(decoder: &mut D) -> Result<Self, bincode::error::DecodeError> {
         let runs = Vec::<ChunkRange>::decode(decoder)?;
+        // While they are put in order they are there twice.
+        decoder.claim_container_read::<ChunkRange>(runs.len())?;
         Ok(runs.into_iter().collect())
     }
 }
