@@ -127,7 +127,11 @@ impl FromStr for Ticket {
             let value = unescaped(value).ok_or_else(|| ParseTicketError::Escape(key.to_owned()))?;
             ticket.set(key, value)?;
         }
-        Ok(ticket)
+        // It may be written shorter than it is printed, and what is printed must be a ticket, too.
+        match ticket.to_string().len() > TICKET_BYTES_MAX {
+            true => Err(ParseTicketError::TooLong),
+            false => Ok(ticket),
+        }
     }
 }
 
@@ -148,7 +152,8 @@ fn unescaped(text: &str) -> Option<String> {
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
         if *first == b'%' {
-            let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
+            // A sign is no digit, though numbers may begin with one.
+            let digits = std::str::from_utf8(tail.get(..2)?).ok().filter(|digits| !digits.starts_with('+'))?;
             bytes.push(u8::from_str_radix(digits, 16).ok()?);
             rest = &tail[2..];
         } else {
@@ -171,8 +176,11 @@ mod tests {
         assert!(matches!("mesh:12".parse::<Ticket>(), Err(ParseTicketError::Content(_))));
         assert_eq!(format!("mesh:{id}?size=x").parse::<Ticket>(), Err(ParseTicketError::Value("size".into())));
         assert_eq!(format!("mesh:{id}?name=%zz").parse::<Ticket>(), Err(ParseTicketError::Escape("name".into())));
+        assert_eq!(format!("mesh:{id}?name=%+5").parse::<Ticket>(), Err(ParseTicketError::Escape("name".into())));
         assert_eq!(format!("mesh:{id}?peer=x").parse::<Ticket>(), Err(ParseTicketError::Value("peer".into())));
         assert!(format!("mesh:{id}?from-the-future=1").parse::<Ticket>().is_ok());
+        let short_but_printed_long = format!("mesh:{id}?key={}", "é".repeat(1000));
+        assert_eq!(short_but_printed_long.parse::<Ticket>(), Err(ParseTicketError::TooLong));
     }
 
     proptest! {

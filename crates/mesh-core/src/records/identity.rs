@@ -384,8 +384,20 @@ fn to_hex(bytes: &[u8]) -> String {
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
-    if !digits.len().is_multiple_of(2) || digits.len() > 32_768 {
+    // A sign is no digit, though numbers may begin with one.
+    if !digits.len().is_multiple_of(2) || digits.len() > 32_768 || digits.contains(&b'+') {
         return None;
     }
     digits.chunks_exact(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::from_hex;
+
+    #[test]
+    fn only_digits_are_digits() {
+        assert_eq!(from_hex("0aFf"), Some(vec![0x0a, 0xff]));
+        assert_eq!([from_hex("+a"), from_hex("a"), from_hex("zz"), from_hex("é")], [None, None, None, None]);
+    }
 }
