@@ -7,7 +7,7 @@ use mesh_proto::limits::{BULK_HEADER_BYTES_MAX, CONTROL_FRAME_BYTES_MAX};
 
 /// Why reading from a peer ended.
 #[derive(Debug)]
-pub(crate) enum ReadEnd {
+pub enum ReadEnd {
     /// The stream or its connection ended.
     Gone(String),
     /// What came breaks the protocol.
@@ -24,7 +24,10 @@ impl From<io::Error> for ReadEnd {
 }
 
 /// Reads one `u16 LE length | header` frame of the bulk protocol into `header`.
-pub(crate) async fn read_header<R: AsyncRead + Unpin>(reader: &mut R, header: &mut Vec<u8>) -> Result<(), ReadEnd> {
+///
+/// # Errors
+/// [`ReadEnd`] if the stream ends, or announces more than a header may have.
+pub async fn read_header<R: AsyncRead + Unpin>(reader: &mut R, header: &mut Vec<u8>) -> Result<(), ReadEnd> {
     let mut length = [0u8; 2];
     reader.read_exact(&mut length).await?;
     let length = usize::from(u16::from_le_bytes(length));
@@ -37,14 +40,20 @@ pub(crate) async fn read_header<R: AsyncRead + Unpin>(reader: &mut R, header: &m
 }
 
 /// Appends a header with its length in front.
-pub(crate) fn push_header(out: &mut Vec<u8>, header: &[u8]) {
+///
+/// # Panics
+/// If the header is longer than any of ours.
+pub fn push_header(out: &mut Vec<u8>, header: &[u8]) {
     let length = u16::try_from(header.len()).expect("our own headers are far below 64 KiB");
     out.extend_from_slice(&length.to_le_bytes());
     out.extend_from_slice(header);
 }
 
 /// Reads one `u32 LE length | frame` frame of the control protocol into `frame`.
-pub(crate) async fn read_control<R: AsyncRead + Unpin>(reader: &mut R, frame: &mut Vec<u8>) -> Result<(), ReadEnd> {
+///
+/// # Errors
+/// [`ReadEnd`] if the stream ends, or announces more than a frame may have.
+pub async fn read_control<R: AsyncRead + Unpin>(reader: &mut R, frame: &mut Vec<u8>) -> Result<(), ReadEnd> {
     let mut length = [0u8; 4];
     reader.read_exact(&mut length).await?;
     let length = u32::from_le_bytes(length) as usize;
@@ -58,8 +67,11 @@ pub(crate) async fn read_control<R: AsyncRead + Unpin>(reader: &mut R, frame: &m
 }
 
 /// Appends a control frame with its length in front; `false` if it is longer than any peer would take.
+///
+/// # Panics
+/// Never: the limit is below what the length can say.
 #[must_use]
-pub(crate) fn push_control(out: &mut Vec<u8>, frame: &[u8]) -> bool {
+pub fn push_control(out: &mut Vec<u8>, frame: &[u8]) -> bool {
     if frame.len() > CONTROL_FRAME_BYTES_MAX {
         return false;
     }

@@ -13,6 +13,7 @@
 //! | what counts as a sign of life | `pulse` |
 //! | what the kernel watches over | `keepalive` |
 //! | payload that comes / goes | `getter` / `source` |
+//! | where a frame ends | [`framing`], open to who tries it on any bytes |
 //!
 //! Invariants: every queue is bounded; what arrives is measured against a limit before memory is taken for it; every
 //! command that wants an answer gets exactly one; a connection's `Disconnected` comes after all else about it.
@@ -28,7 +29,7 @@ mod config;
 mod connection;
 mod control;
 mod driver;
-mod framing;
+pub mod framing;
 mod getter;
 #[cfg(test)]
 mod hostile_tests;

@@ -308,8 +308,11 @@ fn put_aside(data_folder: &Path, identity: &Path) -> Result<(), KeysError> {
     system::sync_folder(data_folder).map_err(io_error("syncing", data_folder))
 }
 
-/// The keys, or the number of the first line that is wrong.
-fn parse_export(text: &str) -> Result<KeyRing, usize> {
+/// The keys in the text of an exported file.
+///
+/// # Errors
+/// The number of the first line that is wrong, from 1.
+pub fn parse_export(text: &str) -> Result<KeyRing, usize> {
     let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
     if lines.next().map(|(_, head)| head) != Some(EXPORT_HEAD) {
         return Err(1);

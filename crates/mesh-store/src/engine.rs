@@ -114,7 +114,24 @@ impl Engine {
     /// # Errors
     /// [`OpenError`] if it is in use, of another version, or the disk says no.
     pub fn open(config: StoreConfig, inputs: Inputs) -> Result<Arc<Self>, OpenError> {
-        let StoreConfig { folder, disk, index, planted } = config;
+        let place = config.index.clone();
+        Self::open_with(config, inputs, |repairs| open_index(place.as_deref(), repairs))
+    }
+
+    /// The same over an index of your own, whatever the configuration says of one.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_over(config: StoreConfig, index: Arc<dyn Index>, inputs: Inputs) -> Result<Arc<Self>, OpenError> {
+        Self::open_with(config, inputs, |_| index)
+    }
+
+    fn open_with(
+        config: StoreConfig,
+        inputs: Inputs,
+        index: impl FnOnce(&mut Vec<String>) -> Arc<dyn Index>,
+    ) -> Result<Arc<Self>, OpenError> {
+        let StoreConfig { folder, disk, planted, .. } = config;
         let failed = |source: io::Error| OpenError::Io { folder: folder.clone(), source };
         disk::create_folders_durably(&*disk, &folder).map_err(failed)?;
         let lock = disk.lock(&folder.join("lock")).map_err(failed)?;
@@ -123,7 +140,7 @@ impl Engine {
         let (log, state) = Log::open(&disk, &folder, &mut repairs).map_err(failed)?;
         // An earlier start may have made all this and failed to sync it.
         disk::sync_names(&*disk, &folder).map_err(failed)?;
-        let index = open_index(index.as_deref(), &mut repairs);
+        let index = index(&mut repairs);
         let manifests = Manifests::open(&disk, &index, &folder).map_err(failed)?;
         let stored = state.contents.values().map(|record| record.stored.clone()).collect();
         let rows = state.rows.into_iter().map(|((table, key), value)| Row { table, key, value }).collect();

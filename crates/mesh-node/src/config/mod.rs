@@ -205,7 +205,11 @@ impl Config {
         &self.brain
     }
 
-    fn parse(data_folder: &Path, path: &Path, text: &str) -> Result<Self, ConfigError> {
+    /// Reads the text of a `mesh.toml`; `path` is only for what is said of errors.
+    ///
+    /// # Errors
+    /// [`ConfigError`] says which line is wrong and why.
+    pub fn parse(data_folder: &Path, path: &Path, text: &str) -> Result<Self, ConfigError> {
         let raw: RawConfig = toml::from_str(text)
             .map_err(|error| ConfigError::Syntax { path: path.to_owned(), text: error.to_string() })?;
         Self::prove(data_folder, &raw).map_err(|error| {

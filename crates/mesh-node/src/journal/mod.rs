@@ -27,7 +27,7 @@ use mesh_proto::port::{Input, Output};
 
 pub use read::{JournalError, JournalReader};
 pub use redact::export_redacted;
-pub use replay::{Difference, ReplayReport, replay, replay_with};
+pub use replay::{Difference, ReplayReport, replay, replay_read, replay_with};
 pub(crate) use write::JournalWriter;
 pub use write::list;
 

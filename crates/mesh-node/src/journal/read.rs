@@ -59,7 +59,7 @@ pub enum JournalError {
 
 /// A journal being read.
 pub struct JournalReader {
-    file: BufReader<File>,
+    file: Box<dyn Read + Send>,
     header: JournalHeader,
     steps: u64,
     torn: bool,
@@ -72,8 +72,16 @@ impl JournalReader {
     /// [`JournalError`] if it is none of this format.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         let io_error = |source| JournalError::Io { what: "reading", path: path.to_owned(), source };
+        Self::of(Box::new(BufReader::new(File::open(path).map_err(io_error)?)), path)
+    }
+
+    /// Reads the header of a journal from anywhere; `path` is only for what is said of errors.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn of(mut file: Box<dyn Read + Send>, path: &Path) -> Result<Self, JournalError> {
+        let io_error = |source| JournalError::Io { what: "reading", path: path.to_owned(), source };
         let not_a_journal = || JournalError::NotAJournal { path: path.to_owned() };
-        let mut file = BufReader::new(File::open(path).map_err(io_error)?);
         let mut magic = [0; MAGIC.len()];
         if file.read_exact(&mut magic).is_err() || &magic != MAGIC {
             return Err(not_a_journal());
@@ -85,7 +93,8 @@ impl JournalReader {
         if found != FORMAT {
             return Err(JournalError::OtherFormat { found });
         }
-        let header = codec::decode::<JournalHeader, FRAME_DECODED_BYTES_MAX>(&body).map_err(|_| not_a_journal())?;
+        let header = codec::decode::<JournalHeader, FRAME_DECODED_BYTES_MAX>(&body)
+            .map_err(|_| not_a_journal())?;
         Ok(Self { file, header, steps: 0, torn: false })
     }
 

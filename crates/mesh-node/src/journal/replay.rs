@@ -66,7 +66,20 @@ pub fn replay_with<M>(path: &Path, make: impl FnOnce(BrainConfig, [u8; 32]) -> M
 where
     M: Machine<Input = Input, Output = Output>,
 {
-    let mut reader = JournalReader::open(path)?;
+    replay_read(JournalReader::open(path)?, make)
+}
+
+/// Replays a journal that was opened, and not read from yet, with any machine.
+///
+/// # Errors
+/// [`JournalError`] if it is no journal of this build.
+pub fn replay_read<M>(
+    mut reader: JournalReader,
+    make: impl FnOnce(BrainConfig, [u8; 32]) -> M,
+) -> Result<ReplayReport, JournalError>
+where
+    M: Machine<Input = Input, Output = Output>,
+{
     let header = reader.header().clone();
     if header.build != build() {
         return Err(JournalError::OtherBuild { found: header.build });
