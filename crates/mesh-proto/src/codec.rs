@@ -44,6 +44,28 @@ pub fn decode<T: Decode<()>, const LIMIT: usize>(bytes: &[u8]) -> Result<T, Deco
     }
 }
 
+/// No element of a list that [`decode_in_proportion`] decodes may take more memory than this. Each takes one byte or more
+/// on the wire, so this times the bytes is enough for any value.
+pub const ELEMENT_BYTES_MAX: usize = 512;
+
+/// Decodes like [`decode`], in memory that is in proportion to `bytes`: for files whose largest legitimate value needs a
+/// `LIMIT` that a short one must not take.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_in_proportion<T: Decode<()>, const LIMIT: usize>(bytes: &[u8]) -> Result<T, DecodeError> {
+    const {
+        assert!(LIMIT >= 32 << 20, "a smaller limit is no more than what a file of that size takes anyway");
+    }
+    match bytes.len().saturating_mul(ELEMENT_BYTES_MAX) >> 10 {
+        0..64 => decode::<T, { 64 << 10 }>(bytes),
+        64..512 => decode::<T, { 512 << 10 }>(bytes),
+        512..4096 => decode::<T, { 4 << 20 }>(bytes),
+        4096..32_768 => decode::<T, { 32 << 20 }>(bytes),
+        _ => decode::<T, LIMIT>(bytes),
+    }
+}
+
 /// Encodes `value`.
 ///
 /// # Panics
@@ -66,6 +88,18 @@ mod tests {
     }
 
     #[test]
+    fn a_short_file_takes_no_more_memory_than_a_short_file_may() {
+        // A list of a million that ends after its length.
+        let bytes = [0xfc, 0x40, 0x42, 0x0f, 0x00];
+        let limit_of = |error| match error {
+            Err(DecodeError::Malformed(error)) => matches!(*error, bincode::error::DecodeError::LimitExceeded),
+            _ => false,
+        };
+        assert!(!limit_of(decode::<Vec<u8>, { 64 << 20 }>(&bytes)));
+        assert!(limit_of(decode_in_proportion::<Vec<u8>, { 64 << 20 }>(&bytes)));
+    }
+
+    #[test]
     fn trailing_bytes_are_refused() {
         assert!(matches!(decode::<u8, 16>(&[1, 2]), Err(DecodeError::Trailing { extra: 1 })));
     }
@@ -79,6 +113,18 @@ mod tests {
         #[test]
         fn what_is_encoded_decodes(value in any::<(u64, String, Vec<u8>)>()) {
             prop_assert_eq!(decode::<(u64, String, Vec<u8>), 1_000_000>(&encode(&value)).ok(), Some(value));
+        }
+
+        #[test]
+        fn what_is_encoded_fits_its_proportion(
+            count in prop_oneof![0usize..1100, 7900usize..8300],
+            pairs in proptest::collection::vec(any::<(u8, String)>(), 0..40),
+        ) {
+            // Of all lists those whose elements are largest for their bytes: 512 in memory, one on the wire.
+            type Largest = Option<[u64; 63]>;
+            let (value, pairs) = ((vec![None::<[u64; 63]>; count], pairs.clone()), pairs);
+            let read = decode_in_proportion::<(Vec<Largest>, Vec<(u8, String)>), { 64 << 20 }>(&encode(&value));
+            prop_assert_eq!(read.map(|(largest, pairs)| (largest.len(), pairs)).ok(), Some((count, pairs)));
         }
     }
 }

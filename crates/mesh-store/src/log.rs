@@ -21,6 +21,7 @@ const MAGIC_1: &[u8; 8] = b"meshlog1";
 const HEADER_BYTES: usize = 12;
 /// One record, decoded.
 const RECORD_BYTES_MAX: usize = 64 << 20;
+const _: () = assert!(size_of::<Entry>() <= codec::ELEMENT_BYTES_MAX);
 /// Entries to a record when the log is written anew.
 const REWRITE_ENTRIES: usize = 256;
 /// The whole log: a node of ten million contents stays far below.
@@ -90,11 +91,11 @@ fn read_all(bytes: &[u8], decode: Decoder) -> Read {
 type Decoder = fn(&[u8]) -> Option<Vec<Entry>>;
 
 fn decode(body: &[u8]) -> Option<Vec<Entry>> {
-    codec::decode::<_, RECORD_BYTES_MAX>(body).ok()
+    codec::decode_in_proportion::<_, RECORD_BYTES_MAX>(body).ok()
 }
 
 fn decode_1(body: &[u8]) -> Option<Vec<Entry>> {
-    codec::decode::<_, RECORD_BYTES_MAX>(body).ok().map(|entry| vec![entry])
+    codec::decode_in_proportion::<_, RECORD_BYTES_MAX>(body).ok().map(|entry| vec![entry])
 }
 
 impl Log {

@@ -41,6 +41,7 @@ const FORMAT: u16 = 1;
 const FRAME_HEAD_BYTES: usize = 8;
 /// Memory one decoded frame may take.
 const FRAME_DECODED_BYTES_MAX: usize = 1 << 30;
+const _: () = assert!(size_of::<Output>() <= mesh_proto::codec::ELEMENT_BYTES_MAX);
 
 /// With what a run began.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

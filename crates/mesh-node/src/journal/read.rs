@@ -93,7 +93,7 @@ impl JournalReader {
         if found != FORMAT {
             return Err(JournalError::OtherFormat { found });
         }
-        let header = codec::decode::<JournalHeader, FRAME_DECODED_BYTES_MAX>(&body)
+        let header = codec::decode_in_proportion::<JournalHeader, FRAME_DECODED_BYTES_MAX>(&body)
             .map_err(|_| not_a_journal())?;
         Ok(Self { file, header, steps: 0, torn: false })
     }
@@ -118,7 +118,7 @@ impl JournalReader {
         let Some(body) = self.next_body() else {
             return Ok(None);
         };
-        codec::decode::<JournalStep, FRAME_DECODED_BYTES_MAX>(&body)
+        codec::decode_in_proportion::<JournalStep, FRAME_DECODED_BYTES_MAX>(&body)
             .map(Some)
             .map_err(|source| JournalError::Malformed { step: self.steps, source })
     }
