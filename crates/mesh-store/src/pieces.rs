@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mesh_chunk::{Listing, Page, RootKind};
+use mesh_chunk::{Layout, Listing, Page, RootKind};
 use mesh_proto::payload::SinkError;
 use mesh_proto::port::Failure;
 use mesh_proto::port::store::StoreInput;
@@ -93,13 +93,17 @@ pub fn keep_aside(store: &Engine, reception: &Reception, chunk: u32, bytes: Vec<
     let _ = store.disk.open(&path, Access::Fresh).and_then(|file| file.write_at(&encoded, 0));
 }
 
-/// The bytes kept aside of chunks that are not here.
-pub fn read_aside(store: &Engine, content: ContentId, have: &ChunkSet) -> BTreeMap<u32, Vec<u8>> {
+/// The bytes kept aside of chunks that are not here. The file has no checksum: what can't be the beginning of a chunk is
+/// left out, for whoever asks for the rest of one counts on there being a rest.
+pub fn read_aside(store: &Engine, content: ContentId, layout: &Layout, have: &ChunkSet) -> BTreeMap<u32, Vec<u8>> {
     const LIMIT: usize = ASIDE_BYTES_MAX * 2;
     let path = store.manifests.aside_path(content);
     let bytes = read_whole(&*store.disk, &path, LIMIT as u64).unwrap_or_default();
-    let decoded = mesh_proto::codec::decode::<_, LIMIT>(&bytes);
+    let decoded = mesh_proto::codec::decode_in_proportion::<_, LIMIT>(&bytes);
     let mut aside: BTreeMap<u32, Vec<u8>> = decoded.unwrap_or_default();
-    aside.retain(|chunk, _| !have.contains(*chunk));
+    let begins = |chunk: u32, bytes: &[u8]| {
+        !bytes.is_empty() && layout.length(chunk).is_some_and(|length| bytes.len() < length as usize)
+    };
+    aside.retain(|chunk, bytes| !have.contains(*chunk) && begins(*chunk, bytes));
     aside
 }

@@ -219,7 +219,7 @@ fn open_reception(
     if let Some(space) = &space {
         have.union_with(&good_on_disk(&layout, space, &have, true, keep_going).ok_or_else(stopped)?);
     }
-    let aside = pieces::read_aside(store, id, &have);
+    let aside = pieces::read_aside(store, id, &layout, &have);
     let told = aside.iter().map(|(chunk, bytes)| (*chunk, u32::try_from(bytes.len()).unwrap_or(0))).collect();
     let listing_checked = space.is_some();
     let unsynced_bytes = u64::from(have.len() > kept.len());
