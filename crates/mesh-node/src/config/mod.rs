@@ -21,7 +21,7 @@ use mesh_core::BrainConfig;
 use mesh_proto::limits::NAME_BYTES_MAX;
 
 use crate::system;
-pub use filter::check as check_log;
+pub use filter::{check as check_log, read as read_log};
 use raw::{FieldError, RawConfig};
 
 /// The port a node listens on if nothing else is said and nobody else has it.
