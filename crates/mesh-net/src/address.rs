@@ -74,6 +74,10 @@ pub(crate) struct Target {
 /// Reads an address with or without `/p2p/…`.
 pub(crate) fn parse(text: &str) -> Result<Target, AddressError> {
     let syntax = |why: String| AddressError::Syntax { text: text.to_owned(), why };
+    // Its old name. All else here looks for the new one, and would take the node for another.
+    if text.contains("/ipfs/") {
+        return Err(syntax("a node is named by /p2p/".to_owned()));
+    }
     let mut address: Multiaddr = text.parse().map_err(|error: libp2p::multiaddr::Error| syntax(error.to_string()))?;
     let peer = strip_peer(&mut address);
     if peer.is_some_and(|peer| node_id_of(&peer).is_none()) {
@@ -157,5 +161,8 @@ mod tests {
         assert!(matches!(check_address("/dns4/example.org/tcp/1"), Err(AddressError::Unsupported { .. })));
         assert!(matches!(check_address("/ip4/10.0.0.1/udp/4001/quic-v1"), Err(AddressError::Unsupported { .. })));
         assert!(matches!(check_address(""), Err(AddressError::Unsupported { .. })));
+        let named = mesh_proto::address::with_node("/ip4/10.0.0.1/tcp/1", NodeId([1; 32]));
+        assert!(check_address(&named).is_ok());
+        assert!(matches!(check_address(&named.replace("p2p", "ipfs")), Err(AddressError::Syntax { .. })));
     }
 }
