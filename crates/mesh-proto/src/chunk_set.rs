@@ -261,6 +261,21 @@ mod tests {
         }
 
         #[test]
+        fn a_shortened_set_keeps_its_largest_runs(
+            runs in proptest::collection::vec((0u32..200, 1u32..9), 0..30), runs_max in 0usize..12,
+        ) {
+            let set: ChunkSet = runs.into_iter().map(|(start, count)| ChunkRange { start, count }).collect();
+            let short = set.truncated(runs_max);
+            prop_assert!(well_formed(&short));
+            prop_assert_eq!(short.runs().len(), set.runs().len().min(runs_max));
+            let (kept, left): (Vec<ChunkRange>, Vec<ChunkRange>) =
+                set.runs().iter().partition(|run| short.runs().contains(run));
+            prop_assert_eq!(kept.as_slice(), short.runs());
+            let smallest = kept.iter().map(|run| run.count).min().unwrap_or(u32::MAX);
+            prop_assert!(left.iter().all(|run| run.count <= smallest));
+        }
+
+        #[test]
         fn it_behaves_like_a_set(steps in proptest::collection::vec((any::<bool>(), 0u32..80, 0u32..12), 0..60)) {
             let mut set = ChunkSet::new();
             let mut expected = BTreeSet::new();

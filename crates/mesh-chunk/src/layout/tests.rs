@@ -135,6 +135,35 @@ fn missing_pages_are_named_from_where_one_asks() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 
+    /// Some pages stand in several places, as where a file repeats itself.
+    #[test]
+    fn pages_forgotten_and_found_again_keep_every_place(
+        seed in any::<u64>(),
+        blocks in proptest::collection::vec(0u64..3, 1..20),
+        steps in proptest::collection::vec((any::<bool>(), 0u32..6000, 0u32..4000), 0..10),
+    ) {
+        let all: Vec<ChunkEntry> = blocks.iter().flat_map(|block| entries(*block, 300)).collect();
+        let built = build(&all);
+        let mut layout = Layout::new(&built.root, Detail::Full).expect("a legal root");
+        for (found, at, count) in steps {
+            let before = layout.known().clone();
+            if found {
+                fill(&mut layout, &built, seed ^ u64::from(at), count as usize % 6);
+                prop_assert!(before.difference(layout.known()).is_empty(), "what was known is lost");
+            } else {
+                let range = ChunkRange { start: at, count };
+                layout.forget(range);
+                let lost = before.difference(layout.known());
+                prop_assert!(lost.runs().iter().all(|run| run.overlap(range) == Some(*run)), "{lost:?} of {range:?}");
+            }
+            prop_assert_eq!(layout.is_complete(), layout.known().len() as usize == all.len());
+            agrees(&layout, &all);
+        }
+        fill(&mut layout, &built, seed, usize::MAX);
+        prop_assert!(layout.is_complete());
+        agrees(&layout, &all);
+    }
+
     #[test]
     fn pages_in_any_order_give_the_entries_back(
         seed in any::<u64>(), count in 0usize..8000, pages_max in prop_oneof![0usize..30, Just(usize::MAX)],

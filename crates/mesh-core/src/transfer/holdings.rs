@@ -147,3 +147,91 @@ impl Transfer {
         late
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::state::{Order, Totals};
+    use super::*;
+    use mesh_proto::bulk::TrafficClass;
+    use mesh_proto::record::Access;
+    use proptest::prelude::*;
+
+    const CHUNKS: u32 = 60;
+
+    fn transfer() -> Transfer {
+        let order = Order {
+            ticket: String::new(),
+            target: String::new(),
+            name: String::new(),
+            seed_seconds: None,
+            class: TrafficClass::Public,
+            priority: 0,
+            access: Access::Ticket,
+            paused: false,
+            totals: Totals::default(),
+        };
+        Transfer::new(ContentId([1; 32]), order, Timestamp::ZERO)
+    }
+
+    /// What a peer says, or what becomes of it.
+    #[derive(Debug, Clone)]
+    enum Step {
+        Holds(ChunkSet),
+        HoldsAll,
+        HoldsMore(ChunkSet),
+        HoldsLess(ChunkRange),
+        Left,
+        Banned,
+        Counted,
+    }
+
+    /// Runs that may go past the last chunk: a peer may say anything.
+    fn runs() -> impl Strategy<Value = ChunkSet> {
+        let run = (0..CHUNKS + 20, 1u32..30).prop_map(|(start, count)| ChunkRange { start, count });
+        proptest::collection::vec(run, 0..4).prop_map(|runs| runs.into_iter().collect())
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => runs().prop_map(Step::Holds),
+            1 => Just(Step::HoldsAll),
+            4 => runs().prop_map(Step::HoldsMore),
+            2 => (0..CHUNKS, 1u32..30).prop_map(|(start, count)| Step::HoldsLess(ChunkRange { start, count })),
+            1 => Just(Step::Left),
+            1 => Just(Step::Banned),
+            1 => Just(Step::Counted),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn the_counts_are_those_of_what_sources_hold(
+            steps in proptest::collection::vec((0u8..4, step()), 0..40),
+        ) {
+            let mut transfer = transfer();
+            transfer.count_holders(CHUNKS);
+            for (who, step) in steps {
+                let node = NodeId([who; 32]);
+                transfer.sources.entry(node).or_default().access = Some(Access::Public);
+                match step {
+                    Step::Holds(held) => transfer.hold(node, Some(Holding::Partial(held))),
+                    Step::HoldsAll => transfer.hold(node, Some(Holding::Complete)),
+                    Step::HoldsMore(added) => transfer.hold_more(node, &added),
+                    Step::HoldsLess(chunks) => transfer.hold_less(node, chunks),
+                    Step::Left => transfer.hold(node, None),
+                    Step::Banned => _ = transfer.set_banned(node),
+                    Step::Counted => transfer.count_holders(CHUNKS),
+                }
+                for chunk in 0..CHUNKS + 50 {
+                    let holds = |source: &&Source| match source.holding() {
+                        Some(Holding::Partial(held)) => !source.banned && held.contains(chunk),
+                        _ => false,
+                    };
+                    let holders = transfer.sources.values().filter(holds).count();
+                    let expected = if chunk < CHUNKS { holders } else { 0 };
+                    prop_assert_eq!(usize::from(transfer.rarity.of(chunk)), expected, "chunk {}", chunk);
+                }
+            }
+        }
+    }
+}
