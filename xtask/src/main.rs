@@ -7,6 +7,7 @@ mod bench;
 mod ci;
 mod coverage;
 mod demo;
+mod fuzz;
 mod sim;
 mod step;
 mod test;
@@ -41,6 +42,8 @@ enum Command {
     Bench(bench::Options),
     /// Runs the demonstration: three nodes on this machine.
     Demo(demo::Options),
+    /// Tries decoders on bytes nobody thought of, with libFuzzer.
+    Fuzz(fuzz::Options),
     /// Runs scenarios in the simulator: whole networks in virtual time.
     Sim(sim::Options),
     /// Shows that the simulator finds defects that are planted on purpose: a table of all of them.
@@ -66,6 +69,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Coverage(options) => coverage::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Demo(options) => demo::run(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Sim(options) => sim::run(&options),
         Command::SimPlanted(options) => sim::run_planted(&options),
     }

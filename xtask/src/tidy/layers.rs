@@ -24,7 +24,7 @@ struct Layer {
     tests_may_use: &'static [&'static str],
 }
 
-const LAYERS: [Layer; 12] = [
+const LAYERS: [Layer; 13] = [
     Layer { package: PROTO, may_use: &[], tests_may_use: &[] },
     Layer { package: CHUNK, may_use: &[PROTO], tests_may_use: &[] },
     Layer { package: FAIR, may_use: &[PROTO], tests_may_use: &[] },
@@ -36,6 +36,11 @@ const LAYERS: [Layer; 12] = [
     Layer { package: NODE, may_use: &[PROTO, CHUNK, FAIR, ANALYTICS, CORE, STORE, NET], tests_may_use: &[] },
     Layer { package: "mesh-tests", may_use: &[PROTO, NODE], tests_may_use: &[] },
     Layer { package: "mesh-benches", may_use: &[PROTO, SIM, NODE, "mesh-tests"], tests_may_use: &[] },
+    Layer {
+        package: "mesh-fuzz",
+        may_use: &[PROTO, CHUNK, ANALYTICS, CORE, STORE, NET, SIM, NODE],
+        tests_may_use: &[],
+    },
     Layer { package: "xtask", may_use: &[], tests_may_use: &[] },
 ];
 

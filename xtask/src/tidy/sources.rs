@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use super::Findings;
 
-const FOLDERS: [&str; 4] = ["crates", "tests", "benches", "xtask"];
+const FOLDERS: [&str; 5] = ["crates", "tests", "benches", "fuzz", "xtask"];
 const LINES_MAX: usize = 600;
 
 /// Files that may be longer, each with its reason and its own ceiling, which only ever goes down.
