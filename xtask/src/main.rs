@@ -8,6 +8,7 @@ mod ci;
 mod coverage;
 mod demo;
 mod fuzz;
+mod package;
 mod sim;
 mod step;
 mod test;
@@ -44,6 +45,8 @@ enum Command {
     Demo(demo::Options),
     /// Tries decoders on bytes nobody thought of, with libFuzzer.
     Fuzz(fuzz::Options),
+    /// Builds the Debian package, with manual pages, completions and services.
+    Package(package::Options),
     /// Runs scenarios in the simulator: whole networks in virtual time.
     Sim(sim::Options),
     /// Shows that the simulator finds defects that are planted on purpose: a table of all of them.
@@ -70,6 +73,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Bench(options) => bench::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
+        Command::Package(options) => package::run(&options),
         Command::Sim(options) => sim::run(&options),
         Command::SimPlanted(options) => sim::run_planted(&options),
     }

@@ -63,6 +63,23 @@ pub fn output_of(mut command: Command) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// What a command prints; the error says what it said instead.
+pub fn read(mut command: Command) -> anyhow::Result<String> {
+    let shown = shown(&command);
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("starting `{shown}` failed"))?;
+    if !output.status.success() {
+        bail!("`{shown}` failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// A program with its arguments.
+pub fn program<'a>(name: impl AsRef<std::ffi::OsStr>, arguments: impl IntoIterator<Item = &'a str>) -> Command {
+    let mut command = Command::new(name);
+    command.args(arguments);
+    command
+}
+
 /// Whether a cargo subcommand is installed.
 pub fn has_cargo_command(name: &str) -> bool {
     output_of(cargo(&[name, "--version"])).is_some()
