@@ -45,8 +45,11 @@ enum Command {
     Demo(demo::Options),
     /// Tries decoders on bytes nobody thought of, with libFuzzer.
     Fuzz(fuzz::Options),
-    /// Builds the Debian package, with manual pages, completions and services.
+    /// Builds the Debian package, with manual pages, completions and services; `--check` installs and starts it.
     Package(package::Options),
+    /// What `package --check` does inside the container it boots.
+    #[command(hide = true)]
+    PackageInstalled(package::InstalledOptions),
     /// Runs scenarios in the simulator: whole networks in virtual time.
     Sim(sim::Options),
     /// Shows that the simulator finds defects that are planted on purpose: a table of all of them.
@@ -64,6 +67,10 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> anyhow::Result<()> {
+    // Where this runs, the workspace need not be.
+    if let Command::PackageInstalled(options) = command {
+        return package::check_installed(&options);
+    }
     step::enter_workspace()?;
     match command {
         Command::Test(options) => test::run(&options),
@@ -74,6 +81,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Demo(options) => demo::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Package(options) => package::run(&options),
+        Command::PackageInstalled(options) => package::check_installed(&options),
         Command::Sim(options) => sim::run(&options),
         Command::SimPlanted(options) => sim::run_planted(&options),
     }

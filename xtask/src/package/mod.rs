@@ -1,7 +1,7 @@
 //! `cargo xtask package`: the Debian package, from the commit to the checked file.
 //!
-//! Debian's own debhelper makes the package; what is here builds the program, lets it write its pages, and lays out
-//! the tree that debhelper reads.
+//! Debian's own debhelper makes the package; what is here builds the program, lets it write its pages, lays out the
+//! tree that debhelper reads, and looks at what came of it.
 //!
 //! | step | file |
 //! |---|---|
@@ -10,8 +10,10 @@
 //! | the tree that debhelper reads | `source` |
 //! | the licences of what is linked in | `licences` |
 //! | the archive | `archive` |
+//! | whether all that is right | `check` |
 
 mod archive;
+mod check;
 mod licences;
 mod program;
 mod revision;
@@ -23,6 +25,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 
+pub use check::installed::{Options as InstalledOptions, run as check_installed};
 use program::Linking;
 use revision::Revision;
 
@@ -34,6 +37,23 @@ pub struct Options {
     /// Links everything in, so that the program needs no library of the system.
     #[arg(long = "static")]
     statically: bool,
+    /// Looks at the package with lintian, makes it twice, installs it and starts its services.
+    #[arg(long)]
+    check: bool,
+}
+
+/// What was made, and what of.
+pub struct Package {
+    /// The archive.
+    file: PathBuf,
+    /// The tree it was made of.
+    source: PathBuf,
+    /// How its program is linked.
+    linking: Linking,
+    /// A folder that is ours to use.
+    scratch: PathBuf,
+    /// When what it holds was made, in seconds of Unix time.
+    epoch: u64,
 }
 
 pub fn run(options: &Options) -> anyhow::Result<()> {
@@ -55,5 +75,8 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         fs::copy(&program, &bare).with_context(|| format!("copying the program to {} failed", bare.display()))?;
         println!("{}", bare.display());
     }
-    Ok(())
+    match options.check {
+        true => check::run(&Package { file, source: tree, linking, scratch, epoch: revision.epoch }),
+        false => Ok(()),
+    }
 }
