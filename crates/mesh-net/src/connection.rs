@@ -92,6 +92,8 @@ pub(crate) struct Connection {
     pub(crate) controls_open: AtomicUsize,
     /// Echoes of the peer's probes that run.
     pub(crate) echoes_open: AtomicUsize,
+    /// Doubts whether this connection lives that are being settled: one at most, however often the peer comes anew.
+    pub(crate) doubts_open: AtomicUsize,
     /// Whether our own control stream to the peer stands.
     pub(crate) control_ready: AtomicBool,
     /// Asks for a probe before one is due.
@@ -117,6 +119,7 @@ impl Connection {
             sources_open: AtomicUsize::new(0),
             controls_open: AtomicUsize::new(0),
             echoes_open: AtomicUsize::new(0),
+            doubts_open: AtomicUsize::new(0),
             control_ready: AtomicBool::new(false),
             doubt: Notify::new(),
             closed,

@@ -18,7 +18,9 @@ impl Driver {
         for id in self.links.of_node(node) {
             let Some(link) = self.links.by_id(id) else { continue };
             let connection = Arc::clone(&link.connection);
+            let Some(counted) = connection.try_count(|of| &of.doubts_open, 1) else { continue };
             link.keep(tokio::spawn(async move {
+                let _counted = counted;
                 tokio::select! {
                     () = connection.closed() => {}
                     () = connection.prove() => {}
