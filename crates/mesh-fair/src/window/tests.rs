@@ -1,5 +1,7 @@
 //! One window alone, without a link.
 
+use std::collections::VecDeque;
+
 use super::*;
 
 const MS: u64 = 1_000_000;
@@ -104,4 +106,39 @@ fn demand_limited_rounds_do_not_lower_the_rate() {
         window.on_receipt(now, ReceiptSample { bytes: 1000, mark, path_rtt: None });
     }
     assert_eq!(window.rate(), Some(ByteRate(1_000_000)));
+}
+
+/// A way of 100 ms at 10 MB/s on which TCP loses a packet every 120 ms: what was sent after it waits for a round trip at
+/// the receiver, and then comes at once.
+#[test]
+fn a_far_window_lets_no_lost_packet_empty_the_way() {
+    const RATE_PER_MS: u64 = 10_000;
+    const HALF: u64 = 50;
+    let mut window = window();
+    let (mut on_way, mut receipts) = (VecDeque::new(), VecDeque::new());
+    let (mut queue, mut delivered) = (VecDeque::<(u64, GrantMark)>::new(), 0);
+    for ms in 0..12_000u64 {
+        let now = Timestamp(ms * MS);
+        while let Some((_, bytes, mark)) = receipts.pop_front_if(|(at, ..): &mut (u64, u64, GrantMark)| *at <= ms) {
+            window.on_receipt(now, ReceiptSample { bytes, mark, path_rtt: None });
+            delivered += if ms >= 6_000 { bytes } else { 0 };
+        }
+        window.wake(now);
+        while window.room() >= RATE_PER_MS {
+            queue.push_back((RATE_PER_MS, window.on_grant(now, RATE_PER_MS)));
+        }
+        window.note_blocked();
+        if let Some((bytes, mark)) = queue.pop_front() {
+            on_way.push_back((ms + HALF, bytes, mark));
+        }
+        // Lost at the beginning of each 120 ms, and sent again a round trip later.
+        let held_back = ms % 120 < 2 * HALF;
+        while let Some((_, bytes, mark)) =
+            on_way.pop_front_if(|(at, ..): &mut (u64, u64, GrantMark)| !held_back && *at <= ms)
+        {
+            receipts.push_back((ms + HALF, bytes, mark));
+        }
+    }
+    let share = delivered * 100 / (6_000 * RATE_PER_MS);
+    assert!(share >= 90, "{share} % of the way");
 }
