@@ -202,10 +202,7 @@ impl Running {
     /// If it no longer runs.
     #[must_use]
     pub fn resident_bytes_max(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("the process runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux tells VmHWM");
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("VmHWM is a number of kB");
-        kib * 1024
+        self.told_bytes("status", "VmHWM:")
     }
 
     /// Bytes of memory that are its own, and its part of those that it shares with others.
@@ -214,9 +211,14 @@ impl Running {
     /// If it no longer runs.
     #[must_use]
     pub fn proportional_bytes(&self) -> u64 {
-        let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.id())).expect("the process runs");
-        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).expect("Linux tells Pss");
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("Pss is a number of kB");
+        self.told_bytes("smaps_rollup", "Pss:")
+    }
+
+    /// A figure of memory in one of the files in which Linux tells of the process.
+    fn told_bytes(&self, file: &str, name: &str) -> u64 {
+        let text = fs::read_to_string(format!("/proc/{}/{file}", self.id())).expect("the process runs");
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("Linux tells it");
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("it is a number of kB");
         kib * 1024
     }
 
