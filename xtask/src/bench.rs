@@ -29,6 +29,8 @@ enum Measurement {
     Lan,
     /// One source and one getter on this machine, beside other programs.
     Loopback,
+    /// Both ends of very large files, one of them made up on the way.
+    Memory,
     /// A node with many shared files comes back.
     Restart,
     /// Sharing a large file, beside b3sum.
@@ -50,6 +52,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         Measurement::Join => "bench-join",
         Measurement::Lan => "bench-lan",
         Measurement::Loopback => "bench-loopback",
+        Measurement::Memory => "bench-memory",
         Measurement::Restart => "bench-restart",
         Measurement::Share => "bench-share",
         Measurement::Sim => "bench-sim",

@@ -8,6 +8,7 @@ use std::time::Duration;
 use mesh_net::{Net, NetConfig};
 use mesh_proto::NodeId;
 use mesh_proto::port::{Event, UserCommand, UserReply};
+use mesh_store::disk::{Disk, SystemDisk};
 use mesh_store::{Store, StoreConfig};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tracing::Instrument as _;
@@ -92,8 +93,17 @@ impl Node {
     /// # Errors
     /// [`StartError`]; [`StartError::InUse`] if another node has the folder.
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_on(Arc::new(SystemDisk), config).await
+    }
+
+    /// The same with a disk of your own for contents and what is noted of them: a program that embeds a node can make,
+    /// keep or check their bytes itself. Keys, configuration and the index, which can be made anew, stay with the system.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_on(disk: Arc<dyn Disk>, config: Config) -> Result<Self, StartError> {
         let opening = config.clone();
-        let opened = tokio::task::spawn_blocking(move || Opened::open(&opening));
+        let opened = tokio::task::spawn_blocking(move || Opened::open(disk, &opening));
         let opened = opened.await.map_err(|_| StartError::Ended)??;
         let id = opened.keys.node_id();
         let api_token = opened.folder.api_token().to_owned();
@@ -216,7 +226,7 @@ struct Opened {
 
 impl Opened {
     /// Blocks on the disk.
-    fn open(config: &Config) -> Result<Self, StartError> {
+    fn open(disk: Arc<dyn Disk>, config: &Config) -> Result<Self, StartError> {
         let folder = DataFolder::open(config.data_folder())?;
         let keys = KeyRing::open(&folder.identity())?;
         let mut seed = [0; 32];
@@ -230,7 +240,7 @@ impl Opened {
         }
         let counters = Arc::new(Counters::default());
         let (report, store_inputs) = store_queue(Arc::clone(&counters));
-        let store = Store::open(StoreConfig::on_disk(folder.store()), report)?;
+        let store = Store::open(StoreConfig { disk, ..StoreConfig::on_disk(folder.store()) }, report)?;
         Ok(Self { folder, keys, store, store_inputs, counters, journal, seed, listen: usable_listen(config) })
     }
 
