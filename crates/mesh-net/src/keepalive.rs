@@ -51,7 +51,12 @@ impl Keepalive {
         let probes = TcpKeepalive::new().with_time(whole(self.quiet)).with_interval(whole(self.again));
         socket.set_tcp_keepalive(&probes)?;
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        socket.set_tcp_user_timeout(Some(self.gone))?;
+        {
+            socket.set_tcp_user_timeout(Some(self.gone))?;
+            // With little under way, the kernel tries again after equal times and not after ever longer ones, so that a
+            // link that comes back is used soon.
+            socket.set_tcp_thin_linear_timeouts(true)?;
+        }
         Ok(())
     }
 }
@@ -75,6 +80,9 @@ mod tests {
         assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(30));
         assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(10));
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(100)));
+        {
+            assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(100)));
+            assert!(socket.tcp_thin_linear_timeouts().unwrap());
+        }
     }
 }

@@ -16,8 +16,8 @@ pub const BULK_HEADER_BYTES_MAX: usize = 4096;
 
 /// One slice of payload.
 pub const SLICE_BYTES_MAX: usize = 1024 * 1024;
-/// The smallest slice worth a header, used on links of a few kbit/s.
-pub const SLICE_BYTES_MIN: usize = 512;
+/// The smallest slice worth its headers, those of its packet and of its receipt's included; used on links of a few kbit/s.
+pub const SLICE_BYTES_MIN: usize = 1024;
 /// One span of payload; at least the largest chunk.
 pub const SPAN_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// The smallest span the transfer machine plans, if the content has that much.
