@@ -27,6 +27,14 @@ impl Host {
         }
     }
 
+    /// Sets the largest packet of the link, in bytes. Shaped links take the kernel's work by the packet, so that a machine
+    /// may be at its end long before the links are.
+    pub fn set_mtu(&self, bytes: u32) {
+        for (namespace, device) in [(&self.namespace, "eth0"), (&self.switch, self.port.as_str())] {
+            system(&format!("ip -n {namespace} link set {device} mtu {bytes}"));
+        }
+    }
+
     /// Lets no multicast pass, as large mesh networks do.
     pub fn block_multicast(&self) {
         self.filter();

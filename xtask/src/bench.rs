@@ -17,10 +17,14 @@ pub struct Options {
 enum Measurement {
     /// One seed and eight getters on 100 Mbit/s links, beside other programs; needs root.
     Crowd,
+    /// A small file over a slow link that is cut again and again; needs root.
+    Cut,
     /// One source and one getter far apart, beside iperf3; needs root.
     Far,
     /// Seven experiments on real nodes and in the simulator; needs root.
     Fidelity,
+    /// The part of hashing in a transfer as fast as the wire, by perf's samples; needs root.
+    Hashing,
     /// Nodes that know each other and have nothing to do; needs root.
     Idle,
     /// A new node among twenty; needs root.
@@ -46,8 +50,10 @@ enum Measurement {
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let binary = match options.measurement {
         Measurement::Crowd => "bench-crowd",
+        Measurement::Cut => "bench-cut",
         Measurement::Far => "bench-far",
         Measurement::Fidelity => "bench-fidelity",
+        Measurement::Hashing => "bench-hashing",
         Measurement::Idle => "bench-idle",
         Measurement::Join => "bench-join",
         Measurement::Lan => "bench-lan",
