@@ -80,8 +80,8 @@ impl State {
             }
             Entry::Kept(content, _) if !self.is_received(content) => {}
             Entry::Kept(content, ranges) => {
-                let kept = self.kept.entry(content).or_default();
-                ranges.into_iter().for_each(|range| kept.insert(range));
+                // Put in order all at once: one by one a long list that is not would take an age.
+                self.kept.entry(content).or_default().union_with(&ranges.into_iter().collect());
             }
         }
     }

@@ -5,12 +5,15 @@
 //! answered, record) is cut off at open and said so. When most of the file is outdated it is written anew beside itself,
 //! synced and renamed. A log of an older format is migrated and kept as a backup; one of a newer format is refused.
 
+mod read;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mesh_proto::codec;
 
+use self::read::{FORMAT_1, FORMAT_2, Format, Read, read_all};
 use crate::disk::{Access, Disk, DiskFile, read_whole, write_durably};
 use crate::truth::{Entry, State};
 
@@ -53,49 +56,9 @@ fn frame(entries: &[Entry]) -> Vec<u8> {
     bytes
 }
 
-/// The body of the next whole and undamaged record of `bytes`.
-fn next_body(bytes: &[u8]) -> Option<&[u8]> {
-    let (head, rest) = bytes.split_first_chunk::<HEADER_BYTES>()?;
-    let (length, checksum) = head.split_first_chunk::<4>()?;
-    let body = rest.get(..u32::from_le_bytes(*length) as usize)?;
-    (blake3::hash(body).as_bytes()[..8] == *checksum).then_some(body)
-}
-
-/// What reading a log gave.
-struct Read {
-    state: State,
-    /// Where its last whole record ends.
-    end: usize,
-    /// Bytes in between that are no record: damaged on the disk after they were written.
-    damaged: usize,
-}
-
-fn read_all(bytes: &[u8], decode: Decoder) -> Read {
-    let mut read = Read { state: State::default(), end: MAGIC.len().min(bytes.len()), damaged: 0 };
-    let mut at = read.end;
-    while at < bytes.len() {
-        match next_body(&bytes[at..]).and_then(|body| Some((decode(body)?, body.len()))) {
-            Some((entries, length)) => {
-                entries.into_iter().for_each(|entry| read.state.apply(entry));
-                read.damaged += at - read.end;
-                at += HEADER_BYTES + length;
-                read.end = at;
-            }
-            // A record damaged in the middle takes nothing with it but itself.
-            None => at += 1,
-        }
-    }
-    read
-}
-
-type Decoder = fn(&[u8]) -> Option<Vec<Entry>>;
-
-fn decode(body: &[u8]) -> Option<Vec<Entry>> {
-    codec::decode_in_proportion::<_, RECORD_BYTES_MAX>(body).ok()
-}
-
-fn decode_1(body: &[u8]) -> Option<Vec<Entry>> {
-    codec::decode_in_proportion::<_, RECORD_BYTES_MAX>(body).ok().map(|entry| vec![entry])
+/// What stands behind the name of the log's format.
+fn read_records(bytes: &[u8], format: &Format) -> Read {
+    read_all(bytes, MAGIC.len().min(bytes.len()), format)
 }
 
 impl Log {
@@ -110,20 +73,20 @@ impl Log {
             bytes => bytes?,
         };
         let read = match bytes.split_first_chunk() {
-            Some((MAGIC, _)) => read_all(&bytes, decode),
+            Some((MAGIC, _)) => read_records(&bytes, &FORMAT_2),
             Some((MAGIC_1, _)) => {
                 write_durably(&**disk, &folder.join("log.format1"), &bytes)?;
                 repairs.push("the log was of format 1; it was migrated, and is kept as log.format1".to_owned());
-                Read { end: 0, ..read_all(&bytes, decode_1) }
+                Read { end: 0, ..read_records(&bytes, &FORMAT_1) }
             }
             // A new store, or one whose very first write was cut off: nothing was ever answered.
-            None => read_all(&[], decode),
+            None => Read::default(),
             Some(_) => {
                 let why = "the store's log is of a newer format, or is no log; it is left as it is";
                 return Err(io::Error::new(io::ErrorKind::InvalidData, why));
             }
         };
-        let Read { state, mut end, damaged } = read;
+        let Read { state, mut end, damaged, .. } = read;
         if end > 0 && (end < bytes.len() || damaged > 0) {
             write_durably(&**disk, &folder.join("log.torn"), &bytes)?;
             let torn = bytes.len() - end;
@@ -166,7 +129,7 @@ impl Log {
     /// Writes what is current beside the log and puts it in its place.
     fn rewrite(&mut self) -> io::Result<()> {
         let bytes = read_whole(&*self.disk, &self.path, LOG_BYTES_MAX)?;
-        let fresh = written_anew(&read_all(&bytes, decode).state);
+        let fresh = written_anew(&read_records(&bytes, &FORMAT_2).state);
         let beside = self.path.with_extension("new");
         let file = self.disk.open(&beside, Access::Fresh)?;
         file.write_at(&fresh, 0)?;
