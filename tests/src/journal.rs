@@ -45,6 +45,8 @@ pub struct FetchRun {
     pub asked: ChunkSet,
     /// What arrived and was verified.
     pub verified: ChunkSet,
+    /// What peers were asked for though it was here.
+    pub asked_again: ChunkSet,
 }
 
 /// What the runs of a node did for the one content it fetched, in order.
@@ -77,6 +79,10 @@ fn fetch_run(path: &Path) -> FetchRun {
         for output in step.outputs {
             if let Output::Net(NetCommand::Fetch { command, request, .. }) = output {
                 run.asked.insert(request.chunks);
+                let here = run.found.iter().chain([&run.verified]);
+                let asked = ChunkSet::from_iter([request.chunks]);
+                let again: Vec<ChunkSet> = here.map(|here| here.intersection(&asked)).collect();
+                again.iter().for_each(|again| run.asked_again.union_with(again));
                 fetches.insert(command, request.chunks.start);
             }
         }

@@ -13,6 +13,7 @@
 //! | files and trees to share, and comparing them | [`files`] |
 //! | plain HTTP to a node's control API | [`http`] |
 //! | replaying what a node's brain did | [`journal`] |
+//! | how often a test tries something, in CI and in a soak | [`soak`] |
 //!
 //! Invariant: nothing waits for a fixed time in the hope that something has happened by then; everything polls with a
 //! deadline. What a test starts, it ends, also when it fails.
@@ -32,6 +33,7 @@ pub mod program;
 pub mod random;
 pub mod scene;
 pub mod small_disk;
+pub mod soak;
 pub mod wait;
 
 pub use congestion::Congestion;

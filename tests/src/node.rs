@@ -106,6 +106,8 @@ impl TestNode {
     /// # Panics
     /// If it does not answer in time.
     pub fn up(&mut self) {
+        // A crash leaves it. Who asks there finds nobody, runs a node itself for as long as that takes, and is in the way.
+        let _ = fs::remove_file(self.data.join("api.address"));
         let mut up = Running::start(self.node_command(&["up"]));
         wait::until("a node that answers", START_LIMIT, || {
             assert!(up.runs(), "the node ended: {}", up.log());
