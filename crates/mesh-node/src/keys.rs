@@ -1,8 +1,9 @@
 //! The private keys of this machine: the node's, its member's, and those of communities founded here.
 //!
-//! A key is one file of 64 hex digits, its Ed25519 seed, in the data folder's `identity/`, readable by its owner only:
-//! `node.key`, `member.key`, `community-<public key>.key`. Invariant: a seed never leaves this module except through
-//! [`KeyRing::node_secret`] (for the network's handshake) and [`export`].
+//! A key is one file in the data folder's `identity/`, readable by its owner only: `node.key`, `member.key`,
+//! `community-<public key>.key`. It holds the Ed25519 seed in 64 hex digits, then the public key on a line of its own, so
+//! that a damaged seed is not taken for another key; files of older versions have the seed alone. Invariant: a seed never
+//! leaves this module except through [`KeyRing::node_secret`] (for the network's handshake) and [`export`].
 //!
 //! The brain asks through [`KeysCommand`](mesh_proto::port::KeysCommand); the driver answers with what stands here.
 
@@ -42,7 +43,7 @@ pub enum KeysError {
         source: io::Error,
     },
     /// A file is not a key.
-    #[error("{path} is not a key: 64 hex digits are expected; put back a copy made with `mesh-node identity export`")]
+    #[error("{path} is not a key, or is damaged; put back a copy made with `mesh-node identity export`")]
     NotAKey {
         /// Which file.
         path: PathBuf,
@@ -232,14 +233,22 @@ fn read_key(path: &Path) -> Result<Option<SigningKey>, KeysError> {
         }
         read => read.map_err(io_error("reading", path))?,
     };
-    match seed(text.trim()) {
-        Some(seed) => Ok(Some(SigningKey::from_bytes(&seed))),
+    match key_in(&text) {
+        Some(key) => Ok(Some(key)),
         None => Err(KeysError::NotAKey { path: path.to_owned() }),
     }
 }
 
+/// The key that a file's text says; `None` if its two halves do not belong together.
+fn key_in(text: &str) -> Option<SigningKey> {
+    let mut lines = text.trim().lines();
+    let key = SigningKey::from_bytes(&seed(lines.next()?.trim())?);
+    let public = lines.next().map_or(Some(key.verifying_key().to_bytes()), |line| seed(line.trim()));
+    (public == Some(key.verifying_key().to_bytes()) && lines.next().is_none()).then_some(key)
+}
+
 fn write_key(path: &Path, key: &SigningKey) -> Result<(), KeysError> {
-    let text = format!("{}\n", hex(&key.to_bytes()));
+    let text = format!("{}\n{}\n", hex(&key.to_bytes()), hex(&key.verifying_key().to_bytes()));
     system::write_private(path, text.as_bytes()).map_err(io_error("writing", path))
 }
 
@@ -392,5 +401,24 @@ mod tests {
         fs::write(&path, "short").unwrap();
         assert!(matches!(KeyRing::open(&folder.path().join("identity")), Err(KeysError::NotAKey { .. })));
         assert_eq!(fs::read_to_string(&path).unwrap(), "short");
+    }
+
+    #[test]
+    fn a_flipped_bit_never_makes_another_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, node) = (folder.path().join("identity/node.key"), ring(folder.path()).node_id());
+        let whole = fs::read(&path).unwrap();
+        for bit in 0..whole.len() * 8 {
+            let mut bytes = whole.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            fs::write(&path, &bytes).unwrap();
+            match KeyRing::open(&folder.path().join("identity")) {
+                Ok(ring) => assert_eq!(ring.node_id(), node, "bit {bit}"),
+                Err(error) => assert!(error.to_string().contains("node.key"), "bit {bit}: {error}"),
+            }
+        }
+        // As older versions wrote it.
+        fs::write(&path, &whole[..65]).unwrap();
+        assert_eq!(ring(folder.path()).node_id(), node);
     }
 }
