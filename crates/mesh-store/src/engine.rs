@@ -168,6 +168,9 @@ impl Engine {
             planted,
             _lock: lock,
         });
+        for repair in &repairs {
+            tracing::warn!(repair, "the store was repaired");
+        }
         engine.tell(StoreInput::Opened { rows, contents: stored, repairs });
         Ok(engine)
     }

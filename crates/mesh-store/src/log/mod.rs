@@ -79,10 +79,23 @@ impl Log {
                 repairs.push("the log was of format 1; it was migrated, and is kept as log.format1".to_owned());
                 Read { end: 0, ..read_records(&bytes, &FORMAT_1) }
             }
-            // A new store, or one whose very first write was cut off: nothing was ever answered.
-            None => Read::default(),
+            // A new store, or one whose very first write was cut off: nothing was ever answered. Unless it knew something.
+            None => {
+                if disk.list(&folder.join("manifests")).is_ok_and(|names| !names.is_empty()) {
+                    repairs.push(format!(
+                        "the log {} was gone: what was shared, fetched and set here is no longer known; the files \
+                         themselves are where they were, share or get them again",
+                        path.display()
+                    ));
+                }
+                Read::default()
+            }
             Some(_) => {
-                let why = "the store's log is of a newer format, or is no log; it is left as it is";
+                let why = format!(
+                    "{} is of a newer format, or is no log, and is left as it is; use the newer program, or put a \
+                     copy of it back, or move it away to begin with an empty store",
+                    path.display()
+                );
                 return Err(io::Error::new(io::ErrorKind::InvalidData, why));
             }
         };
