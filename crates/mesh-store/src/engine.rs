@@ -330,6 +330,18 @@ impl Engine {
         }
     }
 
+    /// Looks whether what is kept of a complete content is damaged, which is said once; it can't be given to anybody then.
+    pub(crate) fn check_manifest(&self, id: ContentId) -> bool {
+        let Some(content) = self.content(id) else { return false };
+        let stored = content.record.read().stored.clone();
+        let damaged = stored.complete && content.reception.read().is_none() && !self.manifests.is_whole(id);
+        if damaged {
+            self.report_changed(&content, manifest_is_damaged(&stored.path));
+        }
+        damaged
+    }
+
+    /// What is shared or was received is no longer what it was.
     pub(crate) fn report_changed(&self, content: &Arc<Content>, why: String) {
         self.forget_opened(content.id);
         if content.reception.read().is_none() && content.set_changed() {
@@ -388,6 +400,11 @@ fn open_index(folder: Option<&Path>, repairs: &mut Vec<String>) -> Arc<dyn Index
             Arc::new(MemoryIndex::default())
         }
     }
+/// Why a content whose files may be whole is not given.
+pub(crate) fn manifest_is_damaged(path: &str) -> String {
+    format!("what the store keeps of {path} is damaged or gone; `mesh-node share` the same path to make it anew")
+}
+
 }
 
 struct Payload(Arc<Engine>);

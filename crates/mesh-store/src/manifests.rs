@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mesh_chunk::{Detail, Layout, Listing, Page, Root, page_id};
+use mesh_chunk::{Detail, Layout, Listing, Page, Root, RootKind, page_id};
 use mesh_proto::limits::PAGE_BYTES_MAX;
 use mesh_proto::{ContentId, PageId};
 
@@ -231,6 +231,17 @@ impl Manifests {
             }
         }
         Ok(())
+    }
+
+    /// Whether all that is kept of a complete content is here.
+    pub fn is_whole(&self, content: ContentId) -> bool {
+        self.load(content).is_ok_and(|(root, layout)| {
+            layout.is_complete()
+                && match root.kind {
+                    RootKind::File => true,
+                    RootKind::Tree { listing_bytes } => self.listing(content, listing_bytes).is_ok(),
+                }
+        })
     }
 
     /// The root of a content and as much of its layout as is kept.

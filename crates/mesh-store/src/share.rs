@@ -161,6 +161,10 @@ fn known(store: &Engine, path: &Path, seen: &Seen) -> Option<Record> {
     if *fingerprint != seen.fingerprint() || !stored.complete || content.reception.read().is_some() {
         return None;
     }
+    // What is damaged of what was kept is made anew by reading the files.
+    if !store.manifests.is_whole(content.id) {
+        return None;
+    }
     (stored.path, stored.in_place) = (path.to_string_lossy().into_owned(), true);
     let identity = (stored.kind == ContentKind::File).then(|| Identity::of(&seen.metadata));
     Some(Record { stored, identity, repairing: false })

@@ -45,6 +45,7 @@ pub fn open(store: &Arc<Engine>, span: SpanAddress) -> Result<Source, SourceErro
         None => {
             store.check_identity(&content)?;
             let opened = store.opened(&content).map_err(|error| {
+                store.check_manifest(content.id);
                 let path = content.record.read().stored.path.clone();
                 SourceError::Io { path, why: error.to_string() }
             })?;

@@ -10,7 +10,7 @@ use mesh_proto::{ChunkSet, CommandId, ContentId};
 
 use crate::content::Record;
 use crate::disk::{Identity, Kind};
-use crate::engine::Engine;
+use crate::engine::{Engine, manifest_is_damaged};
 use crate::truth::Entry;
 use crate::{copy, finish, look, pieces, receive, remove, share, verify};
 
@@ -118,7 +118,11 @@ fn carry_out(store: &Arc<Engine>, command: StoreCommand) {
             StoreInput::PagePut { command, result: pieces::put_page(store, content, page, &bytes) }
         }
         StoreCommand::ReadPage { command, content, page } => {
-            StoreInput::PageRead { command, bytes: store.manifests.page(content, page) }
+            let bytes = store.manifests.page(content, page);
+            if bytes.is_none() {
+                store.check_manifest(content);
+            }
+            StoreInput::PageRead { command, bytes }
         }
         StoreCommand::Finish { command, content } => {
             StoreInput::Finished { command, result: finish::finish(store, content, &keep_going) }
@@ -163,6 +167,7 @@ fn verify_content(store: &Arc<Engine>, command: CommandId, id: ContentId) -> Res
         Ok(opened) => opened,
         // Its files are gone: nothing of it is good.
         Err(_) if store.disk.metadata(Path::new(&stored.path)).is_err() => return Ok(ChunkSet::new()),
+        Err(_) if store.check_manifest(id) => return Err(Failure::lasting(manifest_is_damaged(&stored.path))),
         Err(error) => return Err(Failure::lasting(format!("can't read {}: {error}", stored.path))),
     };
     // Looked at before it is read: what changes meanwhile is not what was read.
