@@ -18,10 +18,12 @@
 //! | [`contents`] | what is here and how it is treated |
 //! | `sharing`, `getting` | what a person shares, and wants to have |
 //! | [`inside`] | what an observer sees who stands outside |
+//! | [`absent`] | what lies on a disk that was taken out, and comes back |
 //! | `quota`, `repair`, `removal` | what may stay on disk, making good what was damaged there, forgetting |
 //!
 //! Invariant: the same configuration, seed and inputs give the same outputs, bit for bit.
 
+pub mod absent;
 pub mod announce;
 mod completion;
 pub mod config;

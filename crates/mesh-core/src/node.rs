@@ -12,6 +12,7 @@ use mesh_proto::port::{Event, Input, KeysInput, Output, UserRequestId};
 use mesh_proto::{CommandId, ContentId, Machine, NodeId, Timestamp, WakeReason};
 
 use crate::Context;
+use crate::absent::Absent;
 use crate::announce::Announcements;
 use crate::config::BrainConfig;
 use crate::contents::Contents;
@@ -42,6 +43,8 @@ pub(crate) enum Pending {
     Verify { request: UserRequestId, content: ContentId, target: Option<String> },
     /// What is here of a content somebody wants is looked at.
     Look { request: UserRequestId, content: ContentId, order: crate::transfer::Order },
+    /// What was found changed or away is looked at again.
+    Return { content: ContentId },
     /// A finished transfer's rows are being written.
     Complete { report: Box<mesh_proto::port::view::GetReport> },
     /// The disk's figures, for a person.
@@ -67,6 +70,7 @@ pub struct Node {
     pub(crate) found_by_mdns: u64,
     pub(crate) peers: Peers,
     pub(crate) strangers: Strangers,
+    pub(crate) absent: Absent,
     pub(crate) records: Records,
     pub(crate) contents: Contents,
     pub(crate) transfers: Transfers,
@@ -126,6 +130,7 @@ impl Node {
             found_by_mdns: 0,
             peers: Peers::new(&config.seeds),
             strangers: Strangers::default(),
+            absent: Absent::default(),
             records,
             contents: Contents::default(),
             transfers: Transfers::new(config.kademlia),
@@ -190,11 +195,11 @@ impl Node {
                 }
             }
             StoreInput::Verified { command, result } => self.on_verified(command, result),
-            StoreInput::Looked { command, look } => {
-                if let Some(Pending::Look { request, content, order }) = self.pending.remove(&command) {
-                    self.on_looked(request, content, order, look);
-                }
-            }
+            StoreInput::Looked { command, look } => match self.pending.remove(&command) {
+                Some(Pending::Look { request, content, order }) => self.on_looked(request, content, order, look),
+                Some(Pending::Return { content }) => self.on_looked_again(content, &look),
+                _ => {}
+            },
             StoreInput::Usage { command, usage } => {
                 self.usage = usage;
                 if let Some(Pending::Doctor { request }) = self.pending.remove(&command) {
@@ -202,7 +207,10 @@ impl Node {
                 }
             }
             StoreInput::PageRead { command, bytes } => self.on_page_for_peer(command, bytes),
-            StoreInput::Changed { content, why } => self.on_changed(content, why),
+            StoreInput::Changed { content, why } => {
+                self.absent.add(self.ctx.now, content);
+                self.on_changed(content, why);
+            }
             StoreInput::Receiving { .. }
             | StoreInput::ListingChecked { .. }
             | StoreInput::PagePut { .. }
@@ -233,6 +241,7 @@ impl Node {
         self.transfers.run(&mut self.ctx, &mut around);
         self.take_completed();
         self.end_seeding();
+        self.look_again();
         if self.records.take_changed() {
             self.recheck_access();
             self.strangers.recheck();
@@ -250,6 +259,7 @@ impl Node {
             self.records.deadline(),
             self.transfers.deadline(&self.ctx),
             self.strangers.deadline(),
+            self.absent.deadline(),
             self.interests.deadline(),
             self.announcements.deadline(),
         ]

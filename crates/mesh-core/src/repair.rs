@@ -1,6 +1,6 @@
 //! Hashing a content again, and repairing what is bad from peers if its files are ours.
 
-use mesh_proto::port::store::StoreCommand;
+use mesh_proto::port::store::{Look, StoreCommand};
 use mesh_proto::port::user::{ErrorKind, UserError, UserReply};
 use mesh_proto::port::view::GetView;
 use mesh_proto::port::{Failure, UserRequestId};
@@ -73,6 +73,26 @@ impl Node {
         let view = GetView { content_id: content, path, complete: false, report: None };
         self.ctx.reply(request, UserReply::Getting(view));
     }
+    /// Looks at what was found changed or away, whether it is back.
+    pub(crate) fn look_again(&mut self) {
+        for content in self.absent.take_due(self.ctx.now) {
+            if self.contents.find(content).is_none_or(|known| known.changed.is_none()) {
+                self.absent.done(self.ctx.now, content, false);
+                continue;
+            }
+            let command = self.ctx.command_id();
+            self.pending.insert(command, Pending::Return { content });
+            self.ctx.store(StoreCommand::Look { command, content });
+        }
+    }
+
+    pub(crate) fn on_looked_again(&mut self, content: ContentId, look: &Look) {
+        self.absent.done(self.ctx.now, content, matches!(look, Look::Gone(_)));
+        if *look == Look::Same {
+            self.is_good_again(content);
+        }
+    }
+
     /// What was found changed is as it was: it is offered again.
     pub(crate) fn is_good_again(&mut self, content: ContentId) {
         let Some(known) = self.contents.find_mut(content) else { return };

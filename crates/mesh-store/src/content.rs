@@ -26,7 +26,9 @@ pub struct Content {
     /// Present while it is being received.
     pub reception: RwLock<Option<Arc<Reception>>>,
     /// Whether its files were found changed, which is told once.
-    pub changed: AtomicBool,
+    changed: AtomicBool,
+    /// Whether that was only because they could not be read: their disk may come back.
+    away: AtomicBool,
 }
 
 /// How a content stands.
@@ -132,12 +134,26 @@ impl Content {
             record: RwLock::new(record),
             reception: RwLock::new(None),
             changed: AtomicBool::new(false),
+            away: AtomicBool::new(false),
         }
     }
 
-    /// Notes that the files changed. Returns whether that is news.
-    pub fn set_changed(&self) -> bool {
-        !self.changed.swap(true, Ordering::Relaxed)
+    /// Notes that the files changed, or are `away`. Returns whether that is news.
+    pub fn set_changed(&self, away: bool) -> bool {
+        let news = !self.changed.swap(true, Ordering::Relaxed);
+        // What was read and is wrong stays wrong when its disk was away besides.
+        self.away.store(away && (news || self.is_away()), Ordering::Relaxed);
+        news
+    }
+
+    /// Whether its files could not be read, and nothing else was found wrong with them.
+    pub fn is_away(&self) -> bool {
+        self.is_changed() && self.away.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the files are as they were.
+    pub fn set_unchanged(&self) {
+        self.changed.store(false, Ordering::Relaxed);
     }
 
     /// Whether its files were found changed.

@@ -259,7 +259,7 @@ impl Engine {
             return Err(Failure::passing("it is being changed; verify it again"));
         }
         self.set_record(content, record)?;
-        content.changed.store(false, Ordering::Relaxed);
+        content.set_unchanged();
         Ok(())
     }
 
@@ -313,7 +313,7 @@ impl Engine {
             let record = content.record.read();
             (record.stored.path.clone(), record.identity)
         };
-        if content.changed.load(Ordering::Relaxed) {
+        if content.is_changed() {
             return Err(SourceError::Changed { path });
         }
         let Some(identity) = identity else { return Ok(()) };
@@ -324,7 +324,7 @@ impl Engine {
                 Err(SourceError::Changed { path })
             }
             Err(error) => {
-                self.report_changed(content, format!("{path} can't be read: {error}"));
+                self.report_away(content, format!("{path} can't be read: {error}"));
                 Err(SourceError::Io { path, why: error.to_string() })
             }
         }
@@ -343,8 +343,17 @@ impl Engine {
 
     /// What is shared or was received is no longer what it was.
     pub(crate) fn report_changed(&self, content: &Arc<Content>, why: String) {
+        self.report(content, false, why);
+    }
+
+    /// It can't be read: its disk may have been taken out, and come back.
+    pub(crate) fn report_away(&self, content: &Arc<Content>, why: String) {
+        self.report(content, true, why);
+    }
+
+    fn report(&self, content: &Arc<Content>, away: bool, why: String) {
         self.forget_opened(content.id);
-        if content.reception.read().is_none() && content.set_changed() {
+        if content.reception.read().is_none() && content.set_changed(away) {
             self.tell(StoreInput::Changed { content: content.id, why });
         }
     }
@@ -391,6 +400,11 @@ impl Engine {
     }
 }
 
+/// Why a content whose files may be whole is not given.
+pub(crate) fn manifest_is_damaged(path: &str) -> String {
+    format!("what the store keeps of {path} is damaged or gone; `mesh-node share` the same path to make it anew")
+}
+
 fn open_index(folder: Option<&Path>, repairs: &mut Vec<String>) -> Arc<dyn Index> {
     let Some(folder) = folder else { return Arc::new(MemoryIndex::default()) };
     match SledIndex::open(folder, repairs) {
@@ -400,11 +414,6 @@ fn open_index(folder: Option<&Path>, repairs: &mut Vec<String>) -> Arc<dyn Index
             Arc::new(MemoryIndex::default())
         }
     }
-/// Why a content whose files may be whole is not given.
-pub(crate) fn manifest_is_damaged(path: &str) -> String {
-    format!("what the store keeps of {path} is damaged or gone; `mesh-node share` the same path to make it anew")
-}
-
 }
 
 struct Payload(Arc<Engine>);

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use mesh_chunk::{EntryKind, Listing, TreeEntry};
 use mesh_proto::ContentId;
@@ -15,8 +16,40 @@ use crate::space::Space;
 /// Looks at a content.
 pub fn look(store: &Engine, id: ContentId) -> Look {
     match store.content(id) {
+        Some(content) if content.is_away() => back(store, &content),
         Some(content) => at(store, &content),
         None => Look::Gone("there is no such content".to_owned()),
+    }
+}
+
+/// Looks at a content whose disk was away. A file system that numbers its files anew each time it is mounted changes
+/// nothing: every chunk is verified when it is given.
+fn back(store: &Engine, content: &Arc<Content>) -> Look {
+    let mut record = content.record.read().clone();
+    let path = record.stored.path.clone();
+    let metadata = match store.disk.metadata(Path::new(&path)) {
+        Err(error) => return Look::Gone(format!("{path} can't be read: {error}")),
+        Ok(metadata) => metadata,
+    };
+    if let Some(identity) = record.identity {
+        let now = Identity::of(&metadata);
+        if now != (Identity { inode: now.inode, ..identity }) {
+            content.set_changed(false);
+            return Look::Changed(format!("{path} was changed since"));
+        }
+        record.identity = Some(now);
+        if now != identity && store.set_record(content, record).is_err() {
+            return Look::Gone(format!("{path} is back, which could not be noted"));
+        }
+    }
+    content.set_unchanged();
+    match at(store, content) {
+        Look::Same => Look::Same,
+        // The folder on which a disk is mounted is there without the disk, too.
+        Look::Changed(why) | Look::Gone(why) => {
+            content.set_changed(true);
+            Look::Gone(why)
+        }
     }
 }
 

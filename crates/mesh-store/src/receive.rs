@@ -177,7 +177,7 @@ pub fn repair(store: &Arc<Engine>, id: ContentId, keep_going: KeepGoing<'_>) -> 
     }
     let stored = StoredContent { complete: false, ..stored };
     store.set_record(&content, Record { stored: stored.clone(), identity: None, repairing: true })?;
-    content.changed.store(false, std::sync::atomic::Ordering::Relaxed);
+    content.set_unchanged();
     open_reception(store, &content, &stored, partial, keep_going)
 }
 

@@ -97,7 +97,7 @@ impl Source {
                 Err(SourceError::Changed { path })
             }
             Err(error) => {
-                self.store.report_changed(&self.content, format!("{path} can't be read: {error}"));
+                self.store.report_away(&self.content, format!("{path} can't be read: {error}"));
                 Err(SourceError::Io { path, why: error.to_string() })
             }
         }
