@@ -8,7 +8,7 @@ use kit::{Bench, Two, World, copy_all, copy_chunk, copy_pages, noise, one};
 use mesh_proto::ChunkSet;
 use mesh_proto::port::Failure;
 use mesh_proto::port::store::StoredContent;
-use mesh_store::disk::FaultyDisk;
+use mesh_store::disk::{Disk as _, FaultyDisk};
 
 /// Cuts at each step, each taking away something else.
 const SEEDS: u64 = 4;
@@ -191,4 +191,40 @@ fn what_was_deleted_does_not_come_back() {
         disk.power_cut(seed);
         assert!(!world.exists("copy"), "seed {seed}: nobody would know whose it is");
     }
+}
+
+#[test]
+fn a_log_that_is_written_anew_survives_a_power_cut_at_every_step() {
+    // The log is written anew behind the put that makes it longer than 4 MiB.
+    let (before, value) = (69, |round: u8| vec![round; 60_000]);
+    let mut step = 1;
+    loop {
+        let mut ended = false;
+        for seed in 0..SEEDS {
+            let disk = FaultyDisk::default();
+            let world = World::on(&disk);
+            let store = world.open("a");
+            (0..before).for_each(|round| store.put(b"key", &value(round)).expect("writes"));
+            let length = disk.metadata(&world.path("a/store/log")).expect("is there").size_bytes;
+            disk.stop_at(disk.steps() + step);
+            let answers = [before, before + 1].map(|round| store.put(b"key", &value(round)).is_ok());
+            if answers == [true, true] {
+                let written = disk.metadata(&world.path("a/store/log")).expect("is there").size_bytes;
+                assert!(written < length / 4, "{length} bytes became {written}");
+                ended = true;
+            }
+            drop(store);
+            disk.power_cut(step * SEEDS + seed);
+            let (rows, _, _) = world.open("a").opened();
+            let [row] = &rows[..] else { panic!("step {step}, seed {seed}: {} rows", rows.len()) };
+            let round = row.value[0];
+            let promised = before - 1 + answers.iter().filter(|answer| **answer).count() as u8;
+            assert!(row.value == value(round) && (promised..=before + 1).contains(&round), "step {step}, seed {seed}");
+        }
+        if ended {
+            break;
+        }
+        step += 1;
+    }
+    assert!(step > 5, "{step} steps write no log anew");
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use mesh_proto::payload::{PayloadSink, PayloadSource, SinkError, SourceError, SpanAddress};
 use mesh_proto::port::Failure;
-use mesh_proto::port::store::{Received, Row, StoreCommand, StoreInput, StoredContent, Table};
+use mesh_proto::port::store::{Look, Received, Row, StoreCommand, StoreInput, StoredContent, Table};
 use mesh_proto::{ChunkRange, ChunkSet, CommandId, ContentId, PageId};
 use mesh_store::disk::{Access, Disk, FaultyDisk, MemoryDisk, SystemDisk, read_whole};
 use mesh_store::{Engine, OpenError, StoreConfig};
@@ -174,6 +174,13 @@ impl Bench {
     pub fn verify(&self, content: ContentId) -> Result<ChunkSet, Failure> {
         match self.ask(|command| StoreCommand::Verify { command, content }) {
             StoreInput::Verified { result, .. } => result,
+            other => panic!("{other:?} is no answer"),
+        }
+    }
+
+    pub fn look(&self, content: ContentId) -> Look {
+        match self.ask(|command| StoreCommand::Look { command, content }) {
+            StoreInput::Looked { look, .. } => look,
             other => panic!("{other:?} is no answer"),
         }
     }
