@@ -109,3 +109,30 @@ fn a_bloated_one_is_written_anew() {
     let left: Vec<u8> = (0..=255).filter(|last| index.get(IndexTable::Shares, &[0, 0, 0, *last]).is_some()).collect();
     assert_eq!(left.len(), 255, "rows are lost");
 }
+
+#[test]
+fn damage_in_a_bloated_one_is_found_before_it_is_written_anew() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (index, _) = sled(folder.path());
+    for number in 0..60_000u32 {
+        index.put(IndexTable::Shares, &number.to_be_bytes(), &[7; 900]);
+    }
+    index.flush();
+    (1..=255u8).for_each(|third| index.remove(IndexTable::Shares, &[0, 0, third]));
+    index.flush();
+    assert!(index.size_bytes() > 32 << 20, "{} bytes are not bloated", index.size_bytes());
+    drop(index);
+    for round in 0..8 {
+        let damaged = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(damaged.path().join("index")).expect("makes");
+        for entry in std::fs::read_dir(folder.path().join("index")).expect("lists").flatten() {
+            let Ok(mut bytes) = std::fs::read(entry.path()) else { continue };
+            if entry.file_name() == "db" {
+                // Everywhere a little.
+                (round * 97..bytes.len()).step_by(4096).for_each(|at| bytes[at] ^= 0x40);
+            }
+            std::fs::write(damaged.path().join("index").join(entry.file_name()), bytes).expect("writes");
+        }
+        keeps_its_promises(&sled(damaged.path()).0);
+    }
+}

@@ -14,6 +14,7 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::{Index, IndexTable, VALUE_BYTES_MAX};
 
@@ -23,6 +24,9 @@ const CACHE_BYTES: u64 = 8 << 20;
 const BLOATED_BYTES_MIN: u64 = 32 << 20;
 /// It is bloated when it takes more than so many times what its rows take.
 const BLOAT_MAX: u64 = 4;
+/// sled's threads may hold its lock for a moment after it was closed: that is no damage.
+const LOCK_TRIES_MAX: u32 = 20;
+const LOCK_TRY_DELAY: Duration = Duration::from_millis(50);
 /// The layout of rows. An index of another layout is begun anew: it is only a hint.
 const LAYOUT: &[u8] = b"1";
 
@@ -115,8 +119,18 @@ fn remove_half_snapshots(folder: &Path) {
 
 fn open_caught(folder: &Path) -> Result<SledIndex, String> {
     // sled prints nothing of its own, but a panic in it would print a backtrace nobody can do anything with.
-    let opened = catch_unwind(|| open(folder));
-    opened.map_err(|_| "a panic inside sled".to_owned())?.map_err(|error| error.to_string())
+    let once = || {
+        catch_unwind(|| open(folder)).map_err(|_| "a panic inside sled".to_owned())?.map_err(|error| error.to_string())
+    };
+    let mut opened = once();
+    for _ in 0..LOCK_TRIES_MAX {
+        if !opened.as_ref().is_err_and(|why| why.contains("could not acquire lock")) {
+            break;
+        }
+        std::thread::sleep(LOCK_TRY_DELAY);
+        opened = once();
+    }
+    opened
 }
 
 fn open(folder: &Path) -> sled::Result<SledIndex> {
