@@ -175,6 +175,11 @@ impl World {
         self.soon(index, Input::Net(NetInput::Listening { address: address(index) }));
     }
 
+    /// Sets a node's civil clock.
+    pub fn set_clock(&mut self, index: usize, unix: UnixMs, trusted: bool) {
+        self.soon(index, Input::Clock { unix, trusted });
+    }
+
     /// Ends a node's process at once, and its connections.
     pub fn kill(&mut self, index: usize) {
         self.hosts[index].alive = false;

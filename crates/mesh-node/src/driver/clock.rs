@@ -88,6 +88,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn no_jump_is_too_far() {
+        let mut clock = Clock::start();
+        for (second, unix_ms) in [u64::MAX, 0, u64::MAX - 1, 4_102_444_800_000, 1].into_iter().enumerate() {
+            let told = clock.compare(at(1000 * second as u64), unix_ms, || false);
+            assert_eq!(told, Some(Input::Clock { unix: UnixMs(unix_ms), trusted: false }));
+        }
+    }
+
+    #[tokio::test]
     async fn trust_is_looked_at_once_a_minute() {
         let mut clock = Clock::start();
         clock.compare(at(0), 0, || false);
