@@ -1,4 +1,5 @@
-//! A small file system in memory, mounted below a test's folder: to be filled, or made read-only, without harm.
+//! A small file system in memory, mounted below a test's folder: to be filled, made read-only, or taken out,
+//! without harm.
 //!
 //! Needs root.
 
@@ -7,7 +8,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::place::{is_root, try_system};
+use crate::place::{is_root, system, try_system};
 
 const FILLER: &str = ".filler";
 const BUFFER_BYTES: usize = 1 << 16;
@@ -65,6 +66,45 @@ impl SmallDisk {
         fs::remove_file(self.path(FILLER)).expect("it was filled");
     }
 
+    /// Takes it out, like a stick: its files are away, also for who is in the middle of them.
+    ///
+    /// # Panics
+    /// If the system refuses.
+    pub fn take_out(&self) {
+        let (path, kept) = (self.path.display(), self.kept());
+        fs::create_dir_all(&kept).expect("the folder can be made");
+        system(&format!("mount --bind {path} {}", kept.display()));
+        system(&format!("umount -l {path}"));
+    }
+
+    /// Puts it back.
+    ///
+    /// # Panics
+    /// If it was not taken out.
+    pub fn put_back(&self) {
+        let kept = self.kept();
+        system(&format!("mount --bind {} {}", kept.display(), self.path.display()));
+        system(&format!("umount -l {}", kept.display()));
+    }
+
+    /// Puts another one in its place, with the same files under other inode numbers, as some file systems give them
+    /// anew each time they are mounted.
+    ///
+    /// # Panics
+    /// If it was not taken out.
+    pub fn put_back_renumbered(&self) {
+        let (path, kept) = (self.path.display(), self.kept());
+        system(&format!("mount -t tmpfs -o mode=777 mesh-test {path}"));
+        fs::write(self.path(".first"), b"").expect("a file can be made");
+        system(&format!("cp -a {}/. {path}", kept.display()));
+        system(&format!("umount -l {}", kept.display()));
+    }
+
+    /// Where it is mounted while it is taken out.
+    fn kept(&self) -> PathBuf {
+        self.path.with_extension("taken-out")
+    }
+
     /// Lets nobody write to it any more, or again everybody. Not possible while a file is open for writing.
     ///
     /// # Panics
@@ -88,5 +128,6 @@ impl SmallDisk {
 impl Drop for SmallDisk {
     fn drop(&mut self) {
         let _ = try_system(&format!("umount -l {}", self.path.display()));
+        let _ = try_system(&format!("umount -l {}", self.kept().display()));
     }
 }
