@@ -18,6 +18,11 @@ fn kills() -> u64 {
     soak::count(20, 200)
 }
 
+/// How long the rest may take when nothing is killed any more: at a sixth of the link's rate, for a busy machine.
+fn end_limit(bytes: u64) -> Duration {
+    Duration::from_secs(120 + bytes / (2 << 20))
+}
+
 /// What one host fetches from another, over a link of 100 Mbit/s.
 fn scene_on(lan: &mut Lan, bytes: u64) -> (Scene, mesh_tests::Host) {
     let folder = Folder::new();
@@ -52,7 +57,7 @@ fn a_killed_getter_resumes_where_it_stopped_soak() {
         let _ = getting.kill();
         assert!(!scene.copy().exists(), "a partial file has its final name after kill {kill} (seed {SEED:#x})");
     }
-    let report = start().wait(Duration::from_secs(180)).success().json();
+    let report = start().wait(end_limit(file_bytes)).success().json();
     scene.assert_fetched();
     let carried = getter_host.received_bytes() - before;
     println!("report: {report}\nseed {SEED:#x}: {carried} bytes carried for a file of {file_bytes}");
@@ -101,7 +106,7 @@ fn a_killed_source_opens_again_and_nothing_is_fetched_twice_soak() {
             assert_eq!(content["state"], "shared", "after kill {kill} (seed {SEED:#x}): {content}");
         }
     }
-    let report = fetch.wait(Duration::from_secs(180)).success();
+    let report = fetch.wait(end_limit(kills * SOURCE_BYTES_PER_KILL)).success();
     scene.assert_fetched();
     println!("seed {SEED:#x}: {}", report.stdout.lines().last().unwrap_or_default());
     let [run] = &journal::fetch_runs(scene.getter.data())[..] else { panic!("the getter ran once") };
