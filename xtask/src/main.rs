@@ -33,6 +33,8 @@ enum Command {
     /// The tests between network namespaces are part of it. They need root, ip, tc and nft; without these they are
     /// skipped, and that is said at the start and at the end.
     Test(test::Options),
+    /// Runs the tests whose names end with `_soak`, each for minutes: crashes, damage, full disks by the hundred.
+    Soak(test::Options),
     /// Runs what a change must pass: format, lints, documentation, tidy, dependency policy, tests.
     Ci(ci::Options),
     /// Checks what the compiler does not: layers, file heads, file lengths, glob imports, bans, generated documents.
@@ -74,6 +76,7 @@ fn run(command: Command) -> anyhow::Result<()> {
     step::enter_workspace()?;
     match command {
         Command::Test(options) => test::run(&options),
+        Command::Soak(options) => test::run_soak(&options),
         Command::Ci(options) => ci::run(&options),
         Command::Tidy => tidy::run(),
         Command::Coverage(options) => coverage::run(&options),

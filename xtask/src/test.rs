@@ -2,6 +2,8 @@
 //!
 //! The binary `mesh-node` is built first and its path handed to the tests in `MESH_NODE_BIN`, since cargo tells a
 //! package's tests only about binaries of the same package.
+//!
+//! `cargo xtask soak`: the same for the tests that try more then. `MESH_SOAK` tells them to.
 
 use std::env;
 use std::path::PathBuf;
@@ -37,7 +39,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
 
     // The same selection of targets as the tests', so that dependencies are built once.
     step::run(step::cargo(&[&["build", "--workspace", "--bins", "--tests"], locked].concat()))?;
-    let binary = node_binary()?;
+    let binary = node_binary("debug")?;
 
     let nextest = step::has_cargo_command("nextest");
     if words.is_empty() {
@@ -59,6 +61,29 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     }
     say_skipped(lacking.as_deref());
     // Last, so that the runner's own summary closes the output.
+    step::run(tests)
+}
+
+/// Runs the tests that try more in a soak: those whose names end with `_soak`. The program they run is a release build.
+pub fn run_soak(options: &Options) -> anyhow::Result<()> {
+    let lacking = lacking_for_network_tests();
+    if let Some(what) = lacking {
+        anyhow::bail!("a soak without tests between network namespaces shows little; for want of {what}");
+    }
+    let locked: &[&str] = if options.locked { &["--locked"] } else { &[] };
+    let words: Vec<&str> = options.words.iter().map(String::as_str).collect();
+    step::run(step::cargo(&[&["build", "--release", "-p", "mesh-node", "--bin", "mesh-node"], locked].concat()))?;
+    let mut tests = match step::has_cargo_command("nextest") {
+        true => {
+            let which = ["nextest", "run", "--workspace", "--profile", "soak", "-E", "test(/_soak$/)"];
+            step::cargo(&[&which, locked, &words].concat())
+        }
+        false => {
+            anyhow::ensure!(words.is_empty(), "without cargo-nextest all soaks are run, or none");
+            step::cargo(&[&["test", "--workspace", "--tests", "--no-fail-fast"], locked, &["--", "_soak"]].concat())
+        }
+    };
+    tests.env("MESH_NODE_BIN", node_binary("release")?).env("MESH_REQUIRE_NETWORK", "1").env("MESH_SOAK", "1");
     step::run(tests)
 }
 
@@ -94,11 +119,11 @@ fn may_make_namespaces() -> bool {
     netns("add") && netns("del")
 }
 
-/// Where cargo put the program of the profile that tests use.
-pub fn node_binary() -> anyhow::Result<PathBuf> {
+/// Where cargo put the program; `profile` is the name of its folder.
+pub fn node_binary(profile: &str) -> anyhow::Result<PathBuf> {
     let metadata = crate::tidy::metadata()?;
     let folder = metadata["target_directory"].as_str().context("cargo metadata names no target directory")?;
-    let binary = PathBuf::from(folder).join("debug").join(format!("mesh-node{}", env::consts::EXE_SUFFIX));
+    let binary = PathBuf::from(folder).join(profile).join(format!("mesh-node{}", env::consts::EXE_SUFFIX));
     anyhow::ensure!(binary.is_file(), "{} was not built; is mesh-node a member of the workspace?", binary.display());
     Ok(binary)
 }
