@@ -121,13 +121,16 @@ impl Kept {
                 wait::let_pass(Duration::from_millis(20));
             }
             if fetch.runs() {
-                assert!(!copy.exists(), "what is not whole has its final name");
                 let _ = self.getter.try_run(&["cancel", id]);
                 drop(fetch.kill());
+            } else {
+                let report = fetch.wait(LIMIT).success().json();
+                assert_eq!(json::number(&report, "rejected_bytes"), 0, "a wrong byte was served: {report}");
+            }
+            // On a busy machine it may have come just as it was given up.
+            if !copy.exists() {
                 continue;
             }
-            let report = fetch.wait(LIMIT).success().json();
-            assert_eq!(json::number(&report, "rejected_bytes"), 0, "a wrong byte was served: {report}");
             match whole.is_dir() {
                 true => files::assert_same_tree(whole, &copy),
                 false => files::assert_same_file(whole, &copy),
