@@ -16,6 +16,7 @@ use mesh_proto::limits::{
 };
 
 use crate::config::{NetConfig, StartError};
+use crate::doorway::Doorway;
 use crate::interfaces::own_address_towards;
 use crate::keepalive::Keepalive;
 use crate::streams;
@@ -27,8 +28,10 @@ pub(crate) const LOOKUP_PROTOCOL: StreamProtocol = StreamProtocol::new("/mesh/ka
 
 /// Connections to one peer: one per direction of payload, and up to four for a bad link.
 const CONNECTIONS_PER_PEER_MAX: u32 = 8;
-/// Connections being set up at once, in each direction.
-const CONNECTIONS_PENDING_MAX: u32 = 64;
+/// Connections of ours being set up at once.
+const CONNECTIONS_DIALLED_AT_ONCE_MAX: u32 = 64;
+/// Connections of others being set up at once; one more costs another its place ([`Doorway`]).
+const CONNECTIONS_ARRIVING_AT_ONCE_MAX: usize = 64;
 /// How long a provider is remembered by others.
 const PROVIDER_TTL: Duration = Duration::from_secs(30 * 60);
 /// How often we say again that we provide.
@@ -80,7 +83,8 @@ fn transport(
     let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true)).map(watched);
     let secured = tcp.upgrade(upgrade::Version::V1Lazy).authenticate(noise::Config::new(keypair)?);
     let muxed = secured.multiplex(yamux_config()).timeout(connect_timeout);
-    Ok(muxed.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer))).boxed())
+    let boxed = muxed.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer))).boxed();
+    Ok(Doorway::new(boxed, CONNECTIONS_ARRIVING_AT_ONCE_MAX).boxed())
 }
 
 fn yamux_config() -> yamux::Config {
@@ -95,8 +99,7 @@ fn build_behaviour(config: &NetConfig, keypair: &Keypair) -> MeshBehaviour {
     let limits = connection_limits::ConnectionLimits::default()
         .with_max_established(Some(connections_max))
         .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX))
-        .with_max_pending_incoming(Some(CONNECTIONS_PENDING_MAX))
-        .with_max_pending_outgoing(Some(CONNECTIONS_PENDING_MAX));
+        .with_max_pending_outgoing(Some(CONNECTIONS_DIALLED_AT_ONCE_MAX));
     let identify = identify::Config::new(IDENTIFY_PROTOCOL.to_owned(), keypair.public())
         .with_agent_version(config.agent.clone())
         .with_interval(IDENTIFY_INTERVAL)

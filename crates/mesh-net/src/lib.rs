@@ -8,6 +8,7 @@
 //! | to find | look in |
 //! |---|---|
 //! | starting, commands, the swarm's loop | `driver` |
+//! | who may connect while many do | `doorway` |
 //! | how streams are opened and accepted without losing one | `streams` |
 //! | one connection's shared state, its control stream and its probe | `connection`, `control`, `probe` |
 //! | what counts as a sign of life | `pulse` |
@@ -28,6 +29,7 @@ mod buffer;
 mod config;
 mod connection;
 mod control;
+mod doorway;
 mod driver;
 pub mod framing;
 mod getter;
