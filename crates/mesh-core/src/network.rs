@@ -33,10 +33,10 @@ impl Node {
             NetInput::Discovered { node, addresses, by } => self.on_discovered(node, &addresses, by),
             NetInput::Connected { connection, node, address, dialled, class } => {
                 self.ctx.count(EventKind::ConnectionOpened);
-                let connection = Connection { id: connection, address, class, dialled, since: self.ctx.now };
                 if !dialled {
-                    self.strangers.on_connected(&self.ctx, connection.id, node);
+                    self.strangers.on_connected(&self.ctx, connection, node, &address);
                 }
+                let connection = Connection { id: connection, address, class, dialled, since: self.ctx.now };
                 if self.peers.on_connected(&mut self.ctx, node, connection) {
                     self.peers.report(&mut self.ctx, node, None);
                     self.meet(node);

@@ -2,8 +2,9 @@
 //!
 //! A stranger's connection is one that a node opened of which nobody here knows anything: it is not of our member, not of
 //! a community of ours, no static peer, and nothing is fetched from it. A member's key costs nothing to make, so a
-//! certificate alone makes nobody known. Beyond [`CONNECTIONS_FROM_STRANGERS_MAX`] the newest are closed; a few
-//! newcomers get the time to show a certificate first.
+//! certificate alone makes nobody known. Beyond [`CONNECTIONS_FROM_STRANGERS_MAX`] some are closed: a key costs nothing,
+//! an address somewhat more, so those go first that come from an address from which most came before them, and of these
+//! the newest. A few newcomers get the time to show a certificate first.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,17 +12,22 @@ use std::time::Duration;
 use mesh_analytics::EventKind;
 use mesh_proto::limits::{CONNECTIONS_FROM_STRANGERS_MAX, CONNECTIONS_GREETING_MAX};
 use mesh_proto::port::NetCommand;
-use mesh_proto::{ConnectionId, NodeId, Timestamp, WakeReason};
+use mesh_proto::{ConnectionId, NodeId, Timestamp, WakeReason, address};
 
 use crate::Context;
 
 /// A newcomer beyond the limit has so long to show that it is none.
 const GREETING: Duration = Duration::from_secs(5);
 
+/// Connections of one address that count as much as the first of another: one for each direction of payload.
+const CONNECTIONS_PER_TURN: usize = 2;
+
 /// A connection that its peer opened.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Inbound {
     node: NodeId,
+    /// From where.
+    host: String,
     since: Timestamp,
 }
 
@@ -37,9 +43,10 @@ pub struct Strangers {
 }
 
 impl Strangers {
-    /// A peer connected to us.
-    pub fn on_connected(&mut self, ctx: &Context, connection: ConnectionId, node: NodeId) {
-        self.inbound.insert(connection, Inbound { node, since: ctx.now });
+    /// A peer connected to us from this address.
+    pub fn on_connected(&mut self, ctx: &Context, connection: ConnectionId, node: NodeId, address: &str) {
+        let host = address::host(address).to_owned();
+        self.inbound.insert(connection, Inbound { node, host, since: ctx.now });
         self.recheck = true;
     }
 
@@ -62,13 +69,17 @@ impl Strangers {
         if self.inbound.len() <= CONNECTIONS_FROM_STRANGERS_MAX {
             return;
         }
-        let strangers = self.inbound.iter().filter(|(_, inbound)| is_stranger(ctx, inbound.node));
-        let beyond: Vec<(ConnectionId, Timestamp)> = strangers
-            .skip(CONNECTIONS_FROM_STRANGERS_MAX)
-            .map(|(connection, inbound)| (*connection, inbound.since.after(GREETING)))
-            .collect();
+        let mut from: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut strangers: Vec<(usize, ConnectionId, Timestamp)> = Vec::new();
+        for (connection, inbound) in self.inbound.iter().filter(|(_, inbound)| is_stranger(ctx, inbound.node)) {
+            let before = from.entry(&inbound.host).or_default();
+            strangers.push((*before / CONNECTIONS_PER_TURN, *connection, inbound.since.after(GREETING)));
+            *before += 1;
+        }
+        strangers.sort_unstable();
+        let beyond = strangers.into_iter().skip(CONNECTIONS_FROM_STRANGERS_MAX);
         let mut greeting = 0;
-        for (connection, until) in beyond {
+        for (_, connection, until) in beyond {
             if until > ctx.now && greeting < CONNECTIONS_GREETING_MAX {
                 greeting += 1;
                 self.next = Some(self.next.map_or(until, |next| next.min(until)));
@@ -105,6 +116,11 @@ mod tests {
             .collect()
     }
 
+    /// Somewhere nobody else is.
+    fn alone(number: u64) -> String {
+        format!("/ip4/10.0.0.{number}/tcp/4340")
+    }
+
     fn node(number: u64) -> NodeId {
         NodeId([u8::try_from(number).expect("few"); 32])
     }
@@ -116,7 +132,7 @@ mod tests {
         let limit = CONNECTIONS_FROM_STRANGERS_MAX as u64;
         let room = CONNECTIONS_GREETING_MAX as u64;
         for number in 0..limit + room + 3 {
-            strangers.on_connected(&ctx, ConnectionId(number), node(number));
+            strangers.on_connected(&ctx, ConnectionId(number), node(number), &alone(number));
             strangers.run(&mut ctx, |_, _| true);
         }
         let too_many: Vec<u64> = (limit + room..limit + room + 3).collect();
@@ -136,15 +152,37 @@ mod tests {
         let mut strangers = Strangers::default();
         let limit = CONNECTIONS_FROM_STRANGERS_MAX as u64;
         for number in 0..limit + 2 {
-            strangers.on_connected(&ctx, ConnectionId(number), node(number));
+            strangers.on_connected(&ctx, ConnectionId(number), node(number), &alone(number));
         }
         strangers.run(&mut ctx, |_, _| true);
         ctx.now = strangers.deadline().expect("greetings end").0;
         strangers.run(&mut ctx, |_, one| one != node(limit));
         assert_eq!(closed(&mut ctx), vec![limit + 1]);
         // Known ones take no stranger's place, wherever they stand in the line.
-        strangers.on_connected(&ctx, ConnectionId(limit + 9), node(limit + 9));
+        strangers.on_connected(&ctx, ConnectionId(limit + 9), node(limit + 9), &alone(limit + 9));
         strangers.run(&mut ctx, |_, one| one != node(limit) && one != node(3));
         assert!(ctx.is_drained() && strangers.deadline().is_none());
+    }
+
+    #[test]
+    fn a_crowd_from_one_address_makes_room_for_who_comes_from_another() {
+        let mut ctx = Context::new([0; 32]);
+        let mut strangers = Strangers::default();
+        let limit = CONNECTIONS_FROM_STRANGERS_MAX as u64;
+        for number in 0..limit {
+            strangers.on_connected(&ctx, ConnectionId(number), node(number), "/ip4/10.0.0.200/tcp/1");
+        }
+        ctx.now = ctx.now.after(GREETING);
+        strangers.run(&mut ctx, |_, _| true);
+        assert!(ctx.is_drained());
+        for number in limit..limit + 3 {
+            strangers.on_connected(&ctx, ConnectionId(number), node(number), &alone(number));
+            strangers.run(&mut ctx, |_, _| true);
+        }
+        assert_eq!(closed(&mut ctx), vec![limit - 1, limit - 2, limit - 3]);
+        // One for each direction of payload is what anybody needs.
+        strangers.on_connected(&ctx, ConnectionId(limit + 3), node(limit), &alone(limit));
+        strangers.run(&mut ctx, |_, _| true);
+        assert_eq!(closed(&mut ctx), vec![limit - 4]);
     }
 }

@@ -18,6 +18,12 @@ pub fn bare(address: &str) -> &str {
     address.split_once(MARK).map_or(address, |(head, _)| head)
 }
 
+/// The address without its port and what follows: one machine, or the network it is behind.
+#[must_use]
+pub fn host(address: &str) -> &str {
+    address.split_once("/tcp/").map_or(address, |(head, _)| head)
+}
+
 /// The node an address names, if it names one we can read.
 #[must_use]
 pub fn node_of(address: &str) -> Option<NodeId> {
