@@ -57,7 +57,7 @@ impl Driver {
             SwarmEvent::ListenerClosed { listener_id, reason, .. } => {
                 self.handle_listener_closed(listener_id, reason).await;
             }
-            SwarmEvent::ListenerError { listener_id, error } => self.handle_listener_error(listener_id, error).await,
+            SwarmEvent::ListenerError { error, .. } => self.handle_listener_error(&error),
             SwarmEvent::IncomingConnectionError { error, .. } => tracing::debug!(%error, "a connection failed"),
             _ => {}
         }

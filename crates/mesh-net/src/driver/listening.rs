@@ -3,19 +3,26 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 use libp2p::Multiaddr;
 use libp2p::core::transport::ListenerId;
 use mesh_proto::port::NetInput;
+use tokio::time::Instant;
 
 use super::Driver;
 use crate::address::{self, ip_of, is_link_local_v6, port_of, text_of};
+
+/// Connections that can't be accepted are complained of so often; each is tried ten times a second.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The listeners and their addresses.
 #[derive(Default)]
 pub(super) struct Listening {
     asked: HashMap<ListenerId, Multiaddr>,
     addresses: HashSet<Multiaddr>,
+    /// When it was last said that a connection can't be accepted.
+    complained: Option<Instant>,
 }
 
 impl Listening {
@@ -67,9 +74,13 @@ impl Driver {
         }
     }
 
-    pub(super) async fn handle_listener_error(&mut self, listener: ListenerId, error: io::Error) {
-        if let Some(address) = self.listening.asked.get(&listener).map(text_of) {
-            self.report_listen_failed(address, error.to_string()).await;
+    /// A connection could not be taken, as when no more files may be open. The listener goes on by itself, and what it
+    /// could not take waits in its queue.
+    pub(super) fn handle_listener_error(&mut self, error: &io::Error) {
+        let now = Instant::now();
+        if self.listening.complained.is_none_or(|at| now.duration_since(at) >= COMPLAINT_INTERVAL) {
+            self.listening.complained = Some(now);
+            tracing::warn!(%error, "a connection can't be accepted");
         }
     }
 
