@@ -4,13 +4,16 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use libp2p::core::muxing::StreamMuxerBox;
-use libp2p::core::transport::Boxed;
+use libp2p::core::transport::{Boxed, ListenerId};
 use libp2p::core::{ConnectedPoint, upgrade};
 use libp2p::identity::Keypair;
 use libp2p::kad::store::{MemoryStore, MemoryStoreConfig};
 use libp2p::swarm::behaviour::toggle::Toggle;
+use libp2p::swarm::behaviour::{FromSwarm, NewListenAddr};
 use libp2p::swarm::{self, NetworkBehaviour};
-use libp2p::{PeerId, StreamProtocol, Swarm, Transport, connection_limits, identify, kad, mdns, noise, tcp, yamux};
+use libp2p::{
+    Multiaddr, PeerId, StreamProtocol, Swarm, Transport, connection_limits, identify, kad, mdns, noise, tcp, yamux,
+};
 use mesh_proto::limits::{
     CONNECTIONS_MAX, LOOKUP_KEYS_KEPT_MAX, LOOKUP_PROVIDERS_KEPT_MAX, STREAMS_PER_CONNECTION_MAX,
 };
@@ -107,8 +110,8 @@ fn build_behaviour(config: &NetConfig, keypair: &Keypair) -> MeshBehaviour {
     MeshBehaviour {
         limits: connection_limits::Behaviour::new(limits),
         identify: identify::Behaviour::new(identify),
-        mdns_v4: config.mdns.then(|| build_mdns(peer, false)).flatten().into(),
-        mdns_v6: (config.mdns && !has_ipv4()).then(|| build_mdns(peer, true)).flatten().into(),
+        mdns_v4: config.mdns.then(|| build_mdns_v4(peer)).flatten().into(),
+        mdns_v6: config.mdns.then(|| build_mdns_v6(peer)).flatten().into(),
         lookup: config.kademlia.then(|| build_lookup(peer)).into(),
         streams: streams::Behaviour::default(),
     }
@@ -117,6 +120,38 @@ fn build_behaviour(config: &NetConfig, keypair: &Keypair) -> MeshBehaviour {
 /// Whether multicast over IPv4 would leave this machine.
 fn has_ipv4() -> bool {
     own_address_towards(mdns::IPV4_MDNS_MULTICAST_ADDRESS.into()).is_some_and(|own| !own.is_loopback())
+}
+
+impl MeshBehaviour {
+    /// How many addresses are kept that were announced by multicast.
+    pub(crate) fn announced(&self) -> usize {
+        let both = [&self.mdns_v4, &self.mdns_v6].into_iter().filter_map(Toggle::as_ref);
+        both.map(|mdns| mdns.discovered_nodes().len()).sum()
+    }
+
+    /// Forgets them, and neither hears nor says anything by multicast.
+    pub(crate) fn stop_multicast(&mut self) {
+        (self.mdns_v4, self.mdns_v6) = (None.into(), None.into());
+    }
+
+    /// Begins anew.
+    pub(crate) fn start_multicast(&mut self, peer: PeerId, listening: &[Multiaddr]) {
+        (self.mdns_v4, self.mdns_v6) = (build_mdns_v4(peer).into(), build_mdns_v6(peer).into());
+        // What the swarm told before it is told once only.
+        for addr in listening {
+            let address = || FromSwarm::NewListenAddr(NewListenAddr { listener_id: ListenerId::next(), addr });
+            self.mdns_v4.on_swarm_event(address());
+            self.mdns_v6.on_swarm_event(address());
+        }
+    }
+}
+
+fn build_mdns_v4(peer: PeerId) -> Option<mdns::tokio::Behaviour> {
+    build_mdns(peer, false)
+}
+
+fn build_mdns_v6(peer: PeerId) -> Option<mdns::tokio::Behaviour> {
+    (!has_ipv4()).then(|| build_mdns(peer, true)).flatten()
 }
 
 fn build_mdns(peer: PeerId, enable_ipv6: bool) -> Option<mdns::tokio::Behaviour> {

@@ -30,7 +30,10 @@ impl Driver {
             SwarmEvent::Behaviour(
                 MeshBehaviourEvent::MdnsV4(mdns::Event::Discovered(found))
                 | MeshBehaviourEvent::MdnsV6(mdns::Event::Discovered(found)),
-            ) => self.handle_discovered(found).await,
+            ) => {
+                self.handle_discovered(found).await;
+                self.rest_from_multicast_if_flooded();
+            }
             SwarmEvent::Behaviour(MeshBehaviourEvent::Identify(identify::Event::Received {
                 peer_id,
                 connection_id,

@@ -9,6 +9,7 @@ mod events;
 mod links;
 mod listening;
 mod moving;
+mod multicast;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use crate::lookup::Lookup;
 use dials::Dials;
 use links::Links;
 use listening::Listening;
+use multicast::Multicast;
 
 /// Commands that wait for the loop. One more is answered as failed at once.
 const COMMANDS_MAX: usize = 16 * 1024;
@@ -84,6 +86,7 @@ impl Net {
             book: AddressBook::default(),
             lookup: Lookup::default(),
             listening: Listening::default(),
+            multicast: Multicast::default(),
             farewells: JoinSet::new(),
             departed: JoinSet::new(),
         };
@@ -157,6 +160,7 @@ struct Driver {
     book: AddressBook,
     lookup: Lookup,
     listening: Listening,
+    multicast: Multicast,
     /// Tasks that report a connection's end once all else about it was reported.
     farewells: JoinSet<()>,
     /// Addresses of ours that went away, each until it is too late to come back.
@@ -185,6 +189,7 @@ impl Driver {
                 Some(own) = self.departed.join_next() => if let Ok(own) = own {
                     self.leave_address(own);
                 },
+                () = self.multicast.rested() => self.resume_multicast(),
                 Some(_) = self.farewells.join_next() => {}
             }
         }
