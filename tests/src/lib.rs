@@ -6,6 +6,7 @@
 //! | how its TCP behaves | [`congestion`] |
 //! | its faults: slow, lossy, deaf to multicast, unplugged | [`fault`] |
 //! | what most tests begin with: sources, a file, a getter | [`scene`] |
+//! | honest nodes under attack; the attackers' own program is in `hostile/` | [`siege`] |
 //! | a node on a host or on this machine | [`node`] |
 //! | a folder for one test, a small disk to fill | [`folder`], [`small_disk`] |
 //! | a running process: its lines, its memory, its end | [`process`] |
@@ -32,6 +33,7 @@ pub mod process;
 pub mod program;
 pub mod random;
 pub mod scene;
+pub mod siege;
 pub mod small_disk;
 pub mod soak;
 pub mod wait;
@@ -43,4 +45,5 @@ pub use node::TestNode;
 pub use place::Place;
 pub use process::{Outcome, Running};
 pub use scene::Scene;
+pub use siege::Siege;
 pub use small_disk::SmallDisk;

@@ -164,6 +164,12 @@ impl Running {
         })
     }
 
+    /// Whether it printed this line so far.
+    #[must_use]
+    pub fn printed(&self, line: &str) -> bool {
+        self.stdout.all().iter().any(|printed| printed == line)
+    }
+
     /// What it printed so far, as errors and logs.
     #[must_use]
     pub fn log(&self) -> String {
@@ -220,6 +226,15 @@ impl Running {
         let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("Linux tells it");
         let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("it is a number of kB");
         kib * 1024
+    }
+
+    /// How many files, sockets and the like it has open.
+    ///
+    /// # Panics
+    /// If it no longer runs.
+    #[must_use]
+    pub fn open_files(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.id())).expect("the process runs").count()
     }
 
     /// How often its threads slept and woke again so far.
