@@ -90,7 +90,7 @@ fn transport(
     Ok(Doorway::new(boxed, CONNECTIONS_ARRIVING_AT_ONCE_MAX).boxed())
 }
 
-fn yamux_config() -> yamux::Config {
+pub(crate) fn yamux_config() -> yamux::Config {
     let mut config = yamux::Config::default();
     config.set_max_num_streams(STREAMS_PER_CONNECTION_MAX);
     config

@@ -249,6 +249,20 @@ impl TestNode {
         self.log().into_iter().filter(of_connections).collect()
     }
 
+    /// Forgets what is reported all along while payload flows.
+    pub fn forget_reports(&self) {
+        let flows = |input: &NetInput| {
+            matches!(
+                input,
+                NetInput::Granted { .. }
+                    | NetInput::Receipt { .. }
+                    | NetInput::SpanRequested { .. }
+                    | NetInput::FetchProgress { .. }
+            )
+        };
+        self.log.lock().unwrap().retain(|input| !flows(input));
+    }
+
     pub async fn address(&self) -> String {
         self.wait_for("listening", |input| match input {
             NetInput::Listening { address } => Some(address.clone()),
