@@ -200,3 +200,64 @@ impl Drop for Counted {
         (self.counter)(&self.connection).fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mesh_proto::payload::{PayloadSink, PayloadSource, SinkError, SourceError, SpanAddress};
+
+    use super::*;
+    use crate::streams::tests::bare_opener;
+
+    const SILENCE_MAX: Duration = Duration::from_secs(20);
+
+    struct NoStore;
+
+    impl PayloadStore for NoStore {
+        fn open_source(&self, _: SpanAddress) -> Result<Box<dyn PayloadSource>, SourceError> {
+            Err(SourceError::NotHeld)
+        }
+
+        fn open_sink(&self, _: SpanAddress) -> Result<Box<dyn PayloadSink>, SinkError> {
+            unreachable!("nothing is fetched here")
+        }
+    }
+
+    /// A connection that nobody is at the other end of, and what it asks of the loop.
+    fn connection() -> (Connection, mpsc::Receiver<CloseRequest>) {
+        let (close, closes) = mpsc::channel(4);
+        let (inputs, _) = mpsc::channel(4);
+        let probes = watch::channel(0).1;
+        let shared = Arc::new(Shared::new(inputs, close, Arc::new(NoStore), probes, SILENCE_MAX));
+        let closed = watch::channel(false).1;
+        (Connection::new(ConnectionId(7), NodeId([9; 32]), shared, bare_opener().0, closed), closes)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_older_connection_that_stays_silent_is_cut() {
+        let (connection, mut closes) = connection();
+        connection.pulse().beat();
+        tokio::time::advance(Duration::from_millis(1)).await;
+        let began = Instant::now();
+        connection.prove().await;
+        assert_eq!(began.elapsed(), SILENCE_MAX, "so long it may be silent");
+        let request = closes.try_recv().unwrap();
+        assert_eq!((request.connection, request.is_cut), (ConnectionId(7), true));
+        connection.doubt.notified().await;
+    }
+
+    /// On a short path the answer is here within a fraction of a millisecond.
+    #[tokio::test(start_paused = true)]
+    async fn an_older_connection_that_answers_stays_however_soon_or_late() {
+        for answer_us in [0, 1, 200, 1_000, 19_999_000] {
+            let (connection, mut closes) = connection();
+            tokio::time::advance(Duration::from_micros(300)).await;
+            let answer = async {
+                connection.doubt.notified().await;
+                tokio::time::advance(Duration::from_micros(answer_us)).await;
+                connection.pulse().beat();
+            };
+            tokio::join!(connection.prove(), answer);
+            assert!(closes.try_recv().is_err(), "it was cut though it answered after {answer_us} µs");
+        }
+    }
+}

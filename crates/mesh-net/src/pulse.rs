@@ -17,24 +17,25 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(crate) struct Pulse {
     born: Instant,
-    last_ms: AtomicU64,
+    /// Finer than any answer is fast: rounded down, one that came at once would lie before its question.
+    last_ns: AtomicU64,
 }
 
 impl Pulse {
     /// Counts from now.
     pub(crate) fn new() -> Self {
-        Self { born: Instant::now(), last_ms: AtomicU64::new(0) }
+        Self { born: Instant::now(), last_ns: AtomicU64::new(0) }
     }
 
     /// Notes that a byte came.
     pub(crate) fn beat(&self) {
-        let now_ms = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last_ms.store(now_ms, Ordering::Relaxed);
+        let now_ns = u64::try_from(self.born.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.last_ns.store(now_ns, Ordering::Relaxed);
     }
 
     /// When the last byte came.
     pub(crate) fn last(&self) -> Instant {
-        self.born + Duration::from_millis(self.last_ms.load(Ordering::Relaxed))
+        self.born + Duration::from_nanos(self.last_ns.load(Ordering::Relaxed))
     }
 
     /// Returns once nothing came for so long, what was before the call not counted.
