@@ -237,6 +237,15 @@ impl Running {
         fs::read_dir(format!("/proc/{}/fd", self.id())).expect("the process runs").count()
     }
 
+    /// Bytes of memory it has resident now.
+    ///
+    /// # Panics
+    /// If it no longer runs.
+    #[must_use]
+    pub fn resident_bytes(&self) -> u64 {
+        self.told_bytes("status", "VmRSS:")
+    }
+
     /// How often its threads slept and woke again so far.
     ///
     /// # Panics

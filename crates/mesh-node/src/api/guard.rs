@@ -2,17 +2,24 @@
 //!
 //! The token keeps other people of the machine out. Host and Origin keep out web pages that a browser on this machine
 //! was lured to (DNS rebinding, cross-site requests), which could not know the token but need not try, either.
+//!
+//! Invariant: what is behind the guard can be reached only with an [`Admitted`], which only this file makes. So a
+//! handler that forgets to ask for one does not compile.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
-use axum::http::{HeaderMap, HeaderName};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::header::{AUTHORIZATION, CONNECTION, HOST, ORIGIN};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 
 use super::handlers::refusal;
 use super::outcome::Outcome;
+use super::places::{Call, Place};
+use super::refusals::Refusals;
 
 /// What a request must show.
 #[derive(Clone)]
@@ -78,30 +85,78 @@ fn single(headers: &HeaderMap, name: HeaderName) -> Option<Option<&str>> {
     }
 }
 
+/// Proof that the guard let a call in. While it lives, the call's connection keeps its place.
+#[derive(Debug, Clone)]
+pub(super) struct Admitted {
+    _call: Option<Arc<Call>>,
+}
+
+impl<S: Sync> FromRequestParts<S> for Admitted {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
+        // None is there if the guard did not see the request.
+        parts.extensions.remove().ok_or_else(|| answer(Refusal::Token))
+    }
+}
+
+/// What nobody reaches but with an [`Admitted`].
+#[derive(Clone)]
+pub(super) struct Guarded<T>(T);
+
+impl<T> Guarded<T> {
+    pub(super) fn new(inner: T) -> Self {
+        Self(inner)
+    }
+
+    pub(super) fn open(&self, _proof: &Admitted) -> &T {
+        &self.0
+    }
+}
+
 /// The layer around the whole router.
-pub async fn layer(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+pub(super) async fn layer(
+    State((guard, refusals)): State<(Guard, Arc<Refusals>)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let authority = request.uri().authority().map(|authority| authority.as_str());
     match guard.check(authority, request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(Refusal::Token) => refusal(
-            axum::http::StatusCode::UNAUTHORIZED,
-            Outcome::Denied,
-            "the token is missing or wrong",
+        Ok(()) => {
+            let place: Option<Arc<Place>> = request.extensions_mut().remove();
+            request.extensions_mut().insert(Admitted { _call: place.map(|place| Arc::new(place.begin())) });
+            next.run(request).await
+        }
+        Err(why) => {
+            refusals.note(why.text());
+            answer(why)
+        }
+    }
+}
+
+impl Refusal {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Host => "the request names another host",
+            Self::Origin => "web pages of other origins may not call this",
+            Self::Token => "the token is missing or wrong",
+        }
+    }
+}
+
+/// Says why, and ends the connection: what stands behind a refused request is not read.
+fn answer(why: Refusal) -> Response {
+    let (status, cure) = match why {
+        Refusal::Token => (
+            StatusCode::UNAUTHORIZED,
             "Send \"Authorization: Bearer\" with the text of the file api.token in the node's data folder.",
         ),
-        Err(Refusal::Host) => refusal(
-            axum::http::StatusCode::FORBIDDEN,
-            Outcome::Denied,
-            "the request names another host",
-            "Call 127.0.0.1 or localhost with the port in the file api.address.",
-        ),
-        Err(Refusal::Origin) => refusal(
-            axum::http::StatusCode::FORBIDDEN,
-            Outcome::Denied,
-            "web pages of other origins may not call this",
-            "",
-        ),
-    }
+        Refusal::Host => (StatusCode::FORBIDDEN, "Call 127.0.0.1 or localhost with the port in the file api.address."),
+        Refusal::Origin => (StatusCode::FORBIDDEN, ""),
+    };
+    let mut response = refusal(status, Outcome::Denied, why.text(), cure);
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 #[cfg(test)]
@@ -118,6 +173,13 @@ mod tests {
 
     fn check(authority: Option<&str>, pairs: &[(&'static str, &str)]) -> Result<(), Refusal> {
         Guard::new("secret", SocketAddr::from(([127, 0, 0, 1], 4000))).check(authority, &headers(pairs))
+    }
+
+    #[tokio::test]
+    async fn a_request_that_the_guard_did_not_see_reaches_nothing() {
+        let (mut parts, ()) = axum::http::Request::new(()).into_parts();
+        let refused = Admitted::from_request_parts(&mut parts, &()).await.unwrap_err();
+        assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
     }
 
     const TOKEN: (&str, &str) = ("authorization", "Bearer secret");

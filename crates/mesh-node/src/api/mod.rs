@@ -5,12 +5,15 @@
 //! | which operations there are, and what they take | [`routes`], the one table |
 //! | how a call becomes a command, and a reply an answer | [`call`] |
 //! | who may call | [`guard`] |
+//! | which connections are served when many want to be | `places`, `patient` |
+//! | what is said of calls that were refused | `refusals` |
 //! | what errors mean as statuses and exit codes | [`outcome`] |
 //! | the document other programs read | [`openapi`] |
 //! | the counters as OpenMetrics | [`metrics`] |
 //! | the server and its client | [`server`], [`client`] |
 //!
-//! Invariant: no route, not even a missing one, answers before the guard has seen the request.
+//! Invariant: no route, not even a missing one, answers before the guard has seen the request, and no handler reaches the
+//! node without the guard's proof that it has.
 
 pub mod call;
 pub mod client;
@@ -20,6 +23,9 @@ mod handlers;
 pub mod metrics;
 pub mod openapi;
 pub mod outcome;
+mod patient;
+mod places;
+mod refusals;
 pub mod routes;
 mod samples;
 pub mod server;

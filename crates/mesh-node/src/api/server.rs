@@ -10,9 +10,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::Backend;
+use super::connection::{self, Desk};
 use super::guard::Guard;
 use super::handlers::{Shared, router};
-use super::{Backend, connection};
+use super::refusals::Refusals;
 use crate::data_folder::{FolderError, clear_api_address, write_api_address};
 
 /// Why the API can't be served. Nothing was changed.
@@ -73,9 +75,11 @@ impl Server {
         let address = listener.local_addr().map_err(ServerError::Bind)?;
         write_api_address(data_folder, address)?;
         let (stop, closing, callers) = (watch::Sender::new(false), watch::Sender::new(false), Arc::default());
-        let shared = Shared { backend, stop: stop.clone(), callers: Arc::clone(&callers) };
+        let refusals = Arc::<Refusals>::default();
+        let shared = Shared::new(backend, stop.clone(), Arc::clone(&callers), Arc::clone(&refusals));
         let router = router(shared, Guard::new(&token, address));
-        let task = tokio::spawn(connection::serve(listener, router, closing.subscribe()));
+        let desk = Desk { router, refusals, closing: closing.subscribe() };
+        let task = tokio::spawn(connection::serve(listener, desk));
         tracing::debug!(%address, "the control API listens");
         Ok(Self { address, data_folder: data_folder.to_owned(), stop, closing, callers, task })
     }
