@@ -169,7 +169,8 @@ async fn answer(route: &'static Route, shared: &Shared, request: Request) -> Res
         }
         Action::Metrics => match shared.backend.request(UserCommand::Status).await {
             UserReply::Status(status) => {
-                ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::render(&status)).into_response()
+                let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+                ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::render(&status, tasks)).into_response()
             }
             UserReply::Failed(error) => failed(&error),
             _ => failed(&UserError::new(ErrorKind::Internal, "the node gave no status", "")),

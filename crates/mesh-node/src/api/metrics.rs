@@ -5,11 +5,13 @@ use mesh_proto::port::view::StatusView;
 
 pub use mesh_analytics::openmetrics::CONTENT_TYPE;
 
-/// The node's numbers as OpenMetrics.
+/// The node's numbers as OpenMetrics, with the number of tasks that its runtime has.
 #[must_use]
-pub fn render(status: &StatusView) -> String {
+pub fn render(status: &StatusView, tasks: usize) -> String {
     let mut families = openmetrics::counters(&status.counters);
     families.extend(gauges(status));
+    // What leaks tasks shows here first.
+    families.push(Family::gauge("mesh_tasks", "Tasks of the program that have not ended.", tasks as u64));
     openmetrics::render(&families)
 }
 
@@ -40,7 +42,7 @@ mod tests {
     fn every_line_is_a_comment_or_a_sample() {
         let mut view = status();
         view.counters[0].name = "mesh_events".to_owned();
-        for line in render(&view).lines() {
+        for line in render(&view, 7).lines() {
             let sample = line
                 .rsplit_once(' ')
                 .is_some_and(|(name, value)| name.starts_with("mesh_") && value.parse::<u64>().is_ok());
@@ -50,9 +52,10 @@ mod tests {
 
     #[test]
     fn counters_and_gauges_are_shown() {
-        let text = render(&status());
+        let text = render(&status(), 7);
         assert!(text.contains("text_total{text=\"text\"} 1\n"), "{text}");
         assert!(text.contains("# TYPE mesh_peers_connected gauge\n"), "{text}");
-        assert!(text.ends_with("\nmesh_limit_down_bytes_per_s 0\n# EOF\n"), "{text}");
+        assert!(text.contains("\nmesh_limit_down_bytes_per_s 0\n"), "{text}");
+        assert!(text.ends_with("\nmesh_tasks 7\n# EOF\n"), "{text}");
     }
 }
