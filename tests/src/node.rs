@@ -106,12 +106,14 @@ impl TestNode {
     /// # Panics
     /// If it does not answer in time.
     pub fn up(&mut self) {
-        // A crash leaves it. Who asks there finds nobody, runs a node itself for as long as that takes, and is in the way.
-        let _ = fs::remove_file(self.data.join("api.address"));
+        // A crash leaves it. Who asks there, or before there is one, finds nobody, runs a node itself for as long as that
+        // takes, and is in the way.
+        let address = self.data.join("api.address");
+        let _ = fs::remove_file(&address);
         let mut up = Running::start(self.node_command(&["up"]));
         wait::until("a node that answers", START_LIMIT, || {
             assert!(up.runs(), "the node ended: {}", up.log());
-            let answers = self.data.join("api.address").exists() && self.try_run(&["status", "--json"]).code == Some(0);
+            let answers = address.exists() && self.try_run(&["status", "--json"]).code == Some(0);
             answers.then_some(())
         });
         self.up = Some(up);
@@ -132,6 +134,16 @@ impl TestNode {
     pub fn stop(&mut self) {
         let mut up = self.up.take().expect("the node runs");
         up.interrupt();
+        let _ = up.wait(STOP_LIMIT).success();
+    }
+
+    /// Stops the node as a service manager does and checks that it ends well.
+    ///
+    /// # Panics
+    /// If it does not run, or ends with an error.
+    pub fn terminate(&mut self) {
+        let mut up = self.up.take().expect("the node runs");
+        up.signal("TERM");
         let _ = up.wait(STOP_LIMIT).success();
     }
 
@@ -247,6 +259,22 @@ impl TestNode {
             text.trim().trim_start_matches("http://").trim_end_matches('/').to_owned()
         };
         (read("api.address"), read("api.token"))
+    }
+
+    /// One of the numbers that the control API shows a monitoring system; also of a node on a host.
+    ///
+    /// # Panics
+    /// If the node does not run, or has no such number.
+    #[must_use]
+    pub fn metric(&self, name: &str) -> u64 {
+        const ASK: &str = "exec 3<>/dev/tcp/${0%:*}/${0##*:} && printf 'GET /metrics HTTP/1.1\r\nHost: %s\r\n\
+                           Authorization: Bearer %s\r\nConnection: close\r\n\r\n' \"$0\" \"$1\" >&3 && cat <&3";
+        let (address, token) = self.api();
+        let mut command = self.place.command("bash");
+        command.args(["-c", ASK, &address, &token]);
+        let page = Running::start(command).wait(START_LIMIT).success().stdout;
+        let mut lines = page.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        lines.next().and_then(|value| value.trim().parse().ok()).unwrap_or_else(|| panic!("no {name} in {page}"))
     }
 
     /// Asks the control API of a node on this machine, with its token.
