@@ -62,12 +62,21 @@ impl Host {
 
     /// Gives the host another address on its segment.
     pub fn readdress(&mut self, address: Ipv4Addr) {
-        let Self { namespace, address: old, .. } = &*self;
-        system(&format!("ip -n {namespace} addr del {old}/24 dev eth0"));
-        system(&format!("ip -n {namespace} addr add {address}/24 dev eth0"));
-        // It went with the old address.
-        system(&format!("ip -n {namespace} route replace 224.0.0.0/4 dev eth0"));
+        self.take_address();
         self.address = address;
+        self.give_address();
+    }
+
+    /// Takes its address away.
+    pub fn take_address(&self) {
+        system(&format!("ip -n {} addr del {}/24 dev eth0", self.namespace, self.address));
+    }
+
+    /// Gives its address back.
+    pub fn give_address(&self) {
+        system(&format!("ip -n {} addr add {}/24 dev eth0", self.namespace, self.address));
+        // It went with the address.
+        system(&format!("ip -n {} route replace 224.0.0.0/4 dev eth0", self.namespace));
     }
 
     /// Takes its IPv4 away.

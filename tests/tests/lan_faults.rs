@@ -69,6 +69,29 @@ fn a_source_with_another_address_is_found_again() {
     scene.stop_and_replay();
 }
 
+/// As when an interface is set up anew, and once more: the address is back before anybody has missed it.
+#[test]
+fn an_address_that_comes_back_soon_costs_no_connection() {
+    let Some(mut lan) = Lan::new() else { return };
+    let hosts = [lan.host(), lan.host()];
+    hosts.iter().for_each(|host| host.limit_rate(50));
+    let scene = scene(&hosts[0], &hosts[1], 60 * MIB);
+    let mut fetch = scene.start_fetch();
+    for (host, bytes) in [(&hosts[0], 10 * MIB), (&hosts[1], 30 * MIB)] {
+        let _ = fetch.wait_for_bytes(bytes, Duration::from_secs(60));
+        for _ in 0..2 {
+            host.take_address();
+            wait::let_pass(Duration::from_millis(1200));
+            host.give_address();
+            wait::let_pass(Duration::from_millis(400));
+        }
+    }
+    let outcome = fetch.wait(Duration::from_secs(75)).success();
+    scene.assert_fetched();
+    assert!(!outcome.stdout.contains("peer_disconnected"), "{}", outcome.stdout);
+    scene.stop_and_replay();
+}
+
 #[test]
 fn hosts_without_ipv4_find_each_other_and_fetch() {
     let Some(mut lan) = Lan::new() else { return };

@@ -11,7 +11,6 @@ mod listening;
 mod moving;
 mod multicast;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +32,7 @@ use crate::lookup::Lookup;
 use dials::Dials;
 use links::Links;
 use listening::Listening;
+use moving::Departed;
 use multicast::Multicast;
 
 /// Commands that wait for the loop. One more is answered as failed at once.
@@ -88,7 +88,7 @@ impl Net {
             listening: Listening::default(),
             multicast: Multicast::default(),
             farewells: JoinSet::new(),
-            departed: JoinSet::new(),
+            departed: Departed::default(),
         };
         let task = runtime.spawn(driver.run(config.listen, commands_out, closes, stopped));
         Ok(Self { commands, inputs, stop: Some(stop), task })
@@ -163,8 +163,7 @@ struct Driver {
     multicast: Multicast,
     /// Tasks that report a connection's end once all else about it was reported.
     farewells: JoinSet<()>,
-    /// Addresses of ours that went away, each until it is too late to come back.
-    departed: JoinSet<IpAddr>,
+    departed: Departed,
 }
 
 impl Driver {
@@ -184,11 +183,9 @@ impl Driver {
                 Some(command) = commands.recv() => self.handle_command(command).await,
                 Some(request) = closes.recv() => self.carry_out(request),
                 gone = self.interfaces.changed() => if let Some(own) = gone {
-                    self.handle_address_gone(own);
+                    self.departed.note(own);
                 },
-                Some(own) = self.departed.join_next() => if let Ok(own) = own {
-                    self.leave_address(own);
-                },
+                Some(own) = self.departed.next() => self.leave_address(own),
                 () = self.multicast.rested() => self.resume_multicast(),
                 Some(_) = self.farewells.join_next() => {}
             }

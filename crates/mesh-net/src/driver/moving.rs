@@ -1,16 +1,53 @@
 //! An end of a connection moved: an address of ours went away, or a peer comes anew from elsewhere. What stands between
 //! the old places carries nothing any more, and TCP alone would take minutes to say so.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_proto::{ConnectionId, NodeId};
+use tokio::task::JoinSet;
 
 use super::Driver;
 
 /// So soon an address may come back: an interface was only set up anew.
 const ADDRESS_BACK_MS: u64 = 2000;
+
+/// Addresses of ours that went away, each until it is too late to come back.
+#[derive(Default)]
+pub(super) struct Departed {
+    timers: JoinSet<IpAddr>,
+    /// How many timers of an address run: one that came back may go once more.
+    running: BTreeMap<IpAddr, u32>,
+}
+
+impl Departed {
+    /// Notes that an address went away.
+    pub(super) fn note(&mut self, own: IpAddr) {
+        *self.running.entry(own).or_default() += 1;
+        let over = tokio::time::sleep(Duration::from_millis(ADDRESS_BACK_MS));
+        self.timers.spawn(async move {
+            over.await;
+            own
+        });
+    }
+
+    /// Waits for the next address whose time to come back is over, counted from when it went last; `None` if none went.
+    /// Safe to cancel.
+    pub(super) async fn next(&mut self) -> Option<IpAddr> {
+        loop {
+            // A timer neither panics nor is aborted.
+            let own = self.timers.join_next().await?.ok()?;
+            let running = self.running.entry(own).or_default();
+            *running = running.saturating_sub(1);
+            if *running == 0 {
+                self.running.remove(&own);
+                return Some(own);
+            }
+        }
+    }
+}
 
 impl Driver {
     /// Who connects once more may have come back after a crash, or with another address: are its older connections alive?
@@ -39,16 +76,7 @@ impl Driver {
         self.handle_disconnected(peer, swarm_id, why, others);
     }
 
-    /// An address of ours went away: what stands on it can carry nothing, unless it comes back soon, as when an interface
-    /// is only set up anew.
-    pub(super) fn handle_address_gone(&mut self, own: IpAddr) {
-        self.departed.spawn(async move {
-            tokio::time::sleep(Duration::from_millis(ADDRESS_BACK_MS)).await;
-            own
-        });
-    }
-
-    /// Ends what stands on an address that did not come back.
+    /// Ends what stands on an address that did not come back: it can carry nothing any more.
     pub(super) fn leave_address(&mut self, own: IpAddr) {
         if self.interfaces.has(own) {
             return;
@@ -56,5 +84,29 @@ impl Driver {
         for id in self.links.standing_on(own) {
             self.abandon_connection(id, format!("this node no longer has the address {own}"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::Instant;
+
+    const ADDRESS_BACK: Duration = Duration::from_millis(ADDRESS_BACK_MS);
+
+    #[tokio::test(start_paused = true)]
+    async fn each_address_has_its_time_from_when_it_went_last() {
+        let [one, other] = [1, 2].map(|last| IpAddr::from([10, 0, 0, last]));
+        let (mut departed, began) = (Departed::default(), Instant::now());
+        assert_eq!(departed.next().await, None);
+        departed.note(one);
+        tokio::time::advance(ADDRESS_BACK / 4).await;
+        departed.note(other);
+        tokio::time::advance(ADDRESS_BACK / 2).await;
+        // It was back meanwhile.
+        departed.note(one);
+        assert_eq!((departed.next().await, began.elapsed()), (Some(other), ADDRESS_BACK * 5 / 4));
+        assert_eq!((departed.next().await, began.elapsed()), (Some(one), ADDRESS_BACK * 7 / 4));
+        assert_eq!(departed.next().await, None);
     }
 }
