@@ -211,6 +211,15 @@ impl Running {
         self.told_bytes("status", "VmHWM:")
     }
 
+    /// Bytes of memory it has resident now.
+    ///
+    /// # Panics
+    /// If it no longer runs.
+    #[must_use]
+    pub fn resident_bytes(&self) -> u64 {
+        self.told_bytes("status", "VmRSS:")
+    }
+
     /// Bytes of memory that are its own, and its part of those that it shares with others.
     ///
     /// # Panics
@@ -235,15 +244,6 @@ impl Running {
     #[must_use]
     pub fn open_files(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.id())).expect("the process runs").count()
-    }
-
-    /// Bytes of memory it has resident now.
-    ///
-    /// # Panics
-    /// If it no longer runs.
-    #[must_use]
-    pub fn resident_bytes(&self) -> u64 {
-        self.told_bytes("status", "VmRSS:")
     }
 
     /// How often its threads slept and woke again so far.

@@ -1,7 +1,7 @@
 //! Nodes that come and go at random while transfers run: every transfer of a node that lives completes, every byte
 //! right, and those who stay throughout are left with nothing of those who went.
 //!
-//! A short run by default; set `MESH_SOAK` for five minutes with thirty nodes, and `MESH_SEED` to repeat a run.
+//! Five minutes with thirty nodes in a soak. `MESH_SEED` repeats a run.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mesh_tests::node::bare_ticket;
 use mesh_tests::random::Random;
-use mesh_tests::{Folder, Host, Lan, Running, TestNode, files, json, wait};
+use mesh_tests::{Folder, Host, Lan, Running, TestNode, files, json, soak, wait};
 
 const DISCOVERY_LIMIT: Duration = Duration::from_secs(20);
 const FETCH_LIMIT: Duration = Duration::from_secs(180);
@@ -153,7 +153,7 @@ fn plan() -> Plan {
     let clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| u64::from(time.subsec_nanos()));
     let seed = env::var("MESH_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(clock);
     println!("MESH_SEED={seed}");
-    let (nodes, seconds) = if env::var_os("MESH_SOAK").is_some() { (30, 300) } else { (8, 25) };
+    let (nodes, seconds) = (soak::count(8, 30) as usize, soak::count(25, 300));
     Plan { nodes, lasts: Duration::from_secs(seconds), random: Random::new(seed) }
 }
 
@@ -206,7 +206,7 @@ fn happen(visitor: &mut Visitor, contents: &[Content], random: &mut Random) {
 }
 
 #[test]
-fn nodes_come_and_go_and_who_stays_keeps_nothing_of_them() {
+fn nodes_come_and_go_and_who_stays_keeps_nothing_of_them_soak() {
     let Some(mut lan) = Lan::new() else { return };
     let folder = Folder::new();
     let Plan { nodes, lasts, mut random } = plan();

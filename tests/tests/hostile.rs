@@ -1,8 +1,7 @@
 //! Hostile peers at every stage of the protocol: nodes stay up, in little memory, and honest transfers take at most twice
 //! their usual time.
 //!
-//! In a short run the attacks of one stage come at once; with `MESH_SOAK` set each comes alone besides, and with more
-//! peers.
+//! The attacks of one stage come at once; in a soak each then comes alone, with more peers.
 
 use std::process::Command;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use std::time::Duration;
 use mesh_tests::place::system;
 use mesh_tests::siege::Victim::{Getter, Source};
 use mesh_tests::siege::{Blow, Victim};
-use mesh_tests::{Running, Scene, Siege, wait};
+use mesh_tests::{Running, Scene, Siege, soak, wait};
 
 /// Far fewer than may connect at once.
 const FILES_LEFT: usize = 20;
@@ -23,25 +22,20 @@ const fn spread(blow: Blow) -> Blow {
     Blow { spread: true, ..blow }
 }
 
-fn soaks() -> bool {
-    std::env::var_os("MESH_SOAK").is_some()
-}
-
 /// By how many bytes the getter grew while all attacks came at once.
 fn besiege(blows: &[Blow]) -> u64 {
     let Some(mut siege) = Siege::new(env!("CARGO_BIN_EXE_mesh-hostile")) else { return 0 };
     let grown_bytes = siege.endure(blows);
-    if soaks() {
-        for blow in blows {
-            let _ = siege.endure(&[Blow { at_once: blow.at_once * 5, ..*blow }]);
-        }
+    let more = soak::count(0, 5) as usize;
+    for blow in blows.iter().filter(|_| more > 0) {
+        let _ = siege.endure(&[Blow { at_once: blow.at_once * more, ..*blow }]);
     }
     siege.end();
     grown_bytes
 }
 
 #[test]
-fn a_crowd_that_never_says_who_it_is_keeps_nobody_out() {
+fn a_crowd_that_never_says_who_it_is_keeps_nobody_out_soak() {
     let _ = besiege(&[
         blow("silent", Source, 2000),
         spread(blow("silent", Source, 200)),
@@ -55,7 +49,7 @@ fn a_crowd_that_never_says_who_it_is_keeps_nobody_out() {
 }
 
 #[test]
-fn streams_that_are_wrong_endless_or_slow_do_no_harm() {
+fn streams_that_are_wrong_endless_or_slow_do_no_harm_soak() {
     let _ = besiege(&[
         blow("half-yamux", Source, 2),
         blow("wild-frames", Source, 2),
@@ -74,7 +68,7 @@ fn streams_that_are_wrong_endless_or_slow_do_no_harm() {
 }
 
 #[test]
-fn messages_that_are_broken_or_too_many_do_no_harm() {
+fn messages_that_are_broken_or_too_many_do_no_harm_soak() {
     let _ = besiege(&[
         blow("flipped-bytes", Source, 2),
         blow("wrong-lengths", Source, 2),
@@ -87,7 +81,7 @@ fn messages_that_are_broken_or_too_many_do_no_harm() {
 }
 
 #[test]
-fn records_that_are_forged_old_or_made_up_do_no_harm() {
+fn records_that_are_forged_old_or_made_up_do_no_harm_soak() {
     let _ = besiege(&[
         blow("forged-records", Source, 2),
         blow("replayed-records", Source, 2),
@@ -99,7 +93,7 @@ fn records_that_are_forged_old_or_made_up_do_no_harm() {
 }
 
 #[test]
-fn sources_that_lie_cost_little_time() {
+fn sources_that_lie_cost_little_time_soak() {
     let _ = besiege(&[
         blow("liar-refuses", Getter, 2),
         blow("liar-wrong-bytes", Getter, 2),
@@ -111,7 +105,7 @@ fn sources_that_lie_cost_little_time() {
 }
 
 #[test]
-fn getters_that_ask_for_everything_take_no_more_than_strangers_get() {
+fn getters_that_ask_for_everything_take_no_more_than_strangers_get_soak() {
     let _ = besiege(&[
         blow("greedy", Source, 1),
         blow("greedy-deaf", Source, 1),
@@ -121,7 +115,7 @@ fn getters_that_ask_for_everything_take_no_more_than_strangers_get() {
 }
 
 #[test]
-fn nodes_announced_that_do_not_exist_keep_nobody_from_those_that_do() {
+fn nodes_announced_that_do_not_exist_keep_nobody_from_those_that_do_soak() {
     let grown_bytes = besiege(&[blow("multicast", Getter, 1)]);
     assert!(grown_bytes < 10 << 20, "what was announced is kept: {grown_bytes} bytes");
 }
@@ -153,6 +147,6 @@ fn a_node_that_ran_out_of_files_goes_on_when_there_are_some_again() {
 }
 
 #[test]
-fn a_crowd_of_keys_keeps_nobody_out() {
+fn a_crowd_of_keys_keeps_nobody_out_soak() {
     let _ = besiege(&[blow("many-keys", Source, 200), blow("many-keys", Getter, 200)]);
 }

@@ -152,14 +152,14 @@ async fn soak(a: TestNode, b: TestNode) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn payload_both_ways_never_stands_still() {
+async fn payload_both_ways_never_stands_still_soak() {
     let (a, b) = pair().await;
     soak(a, b).await;
 }
 
 /// Both ways share one connection's windows: where muxers have come to stand still.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn payload_both_ways_over_one_connection_never_stands_still() {
+async fn payload_both_ways_over_one_connection_never_stands_still_soak() {
     let (a, b) = (TestNode::start(deaf(), 1), TestNode::start(loopback(), 2));
     a.dial(&b, b.address().await).await;
     // The dialling side gets payload first, so that the other finds the connection taken and nobody to dial.
