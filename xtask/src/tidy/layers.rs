@@ -35,7 +35,7 @@ const LAYERS: [Layer; 13] = [
     Layer { package: SIM, may_use: &[PROTO, CHUNK, FAIR, ANALYTICS, CORE, STORE], tests_may_use: &[] },
     Layer { package: NODE, may_use: &[PROTO, CHUNK, FAIR, ANALYTICS, CORE, STORE, NET], tests_may_use: &[] },
     Layer { package: "mesh-tests", may_use: &[PROTO, CHUNK, NODE], tests_may_use: &[] },
-    Layer { package: "mesh-benches", may_use: &[PROTO, SIM, NODE, "mesh-tests"], tests_may_use: &[] },
+    Layer { package: "mesh-benches", may_use: &[PROTO, STORE, SIM, NODE, "mesh-tests"], tests_may_use: &[] },
     Layer {
         package: "mesh-fuzz",
         may_use: &[PROTO, CHUNK, ANALYTICS, CORE, STORE, NET, SIM, NODE],
