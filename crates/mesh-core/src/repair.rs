@@ -73,6 +73,7 @@ impl Node {
         let view = GetView { content_id: content, path, complete: false, report: None };
         self.ctx.reply(request, UserReply::Getting(view));
     }
+
     /// Looks at what was found changed or away, whether it is back.
     pub(crate) fn look_again(&mut self) {
         for content in self.absent.take_due(self.ctx.now) {

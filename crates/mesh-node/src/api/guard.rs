@@ -3,7 +3,7 @@
 //! The token keeps other people of the machine out. Host and Origin keep out web pages that a browser on this machine
 //! was lured to (DNS rebinding, cross-site requests), which could not know the token but need not try, either.
 //!
-//! Invariant: what is behind the guard can be reached only with an [`Admitted`], which only this file makes. So a
+//! Invariant: what is behind the guard can be reached only with an `Admitted`, which only this file makes. So a
 //! handler that forgets to ask for one does not compile.
 
 use std::net::SocketAddr;
