@@ -8,9 +8,8 @@ use mesh_tests::{Folder, Running, Scene, SmallDisk, TestNode, files, json, soak,
 const MIB: u64 = 1 << 20;
 const SEED: u64 = 0x6675_6c6c;
 const LIMIT: Duration = Duration::from_secs(20);
-/// More than can be fetched between two times that the disk is full: what a life of the node got and could not note is
-/// found again by reading, and the transfer must not end before the last round.
-const MIB_PER_ROUND: u64 = 8;
+/// What is fetched between two times that the disk is full, at most.
+const MIB_PER_ROUND: u64 = 3;
 
 /// Waits until the getter says that there is no space.
 fn wait_until_said(getter: &TestNode, round: u64) {

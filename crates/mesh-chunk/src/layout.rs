@@ -254,6 +254,17 @@ impl Layout {
         self.offset_of(end)?.checked_sub(self.offset_of(range.start)?)
     }
 
+    /// The bytes of a range of chunks, but for chunks of missing pages that are only in part in the range.
+    #[must_use]
+    pub fn bytes_told_of(&self, range: ChunkRange) -> u64 {
+        let end = range.start.saturating_add(range.count).min(self.chunk_count);
+        let part_of = |chunk| self.part_at(chunk).unwrap_or(self.parts.len());
+        let begin_of = |part: usize| self.parts.get(part).map_or(self.total_bytes, |part| part.start_byte);
+        let from = self.offset_of(range.start).unwrap_or_else(|| begin_of(part_of(range.start) + 1));
+        let to = self.offset_of(end).unwrap_or_else(|| begin_of(part_of(end)));
+        to.saturating_sub(from)
+    }
+
     /// The chunk that has the content's byte at `offset`, if its leaf is known.
     #[must_use]
     pub fn chunk_at(&self, offset: u64) -> Option<ChunkPosition> {

@@ -164,6 +164,28 @@ proptest! {
         agrees(&layout, &all);
     }
 
+    /// A chunk counts if its length is here, or if the whole missing page that holds it is asked for.
+    #[test]
+    fn of_missing_pages_those_count_that_are_in_the_range_as_a_whole(
+        seed in any::<u64>(), pages_max in 0usize..8, start in 0u32..5000, count in 0u32..5000,
+    ) {
+        let all = entries(seed, 4000);
+        let built = build(&all);
+        let mut layout = Layout::new(&built.root, Detail::LengthsOnly).expect("a legal root");
+        fill(&mut layout, &built, seed, pages_max);
+        let range = ChunkRange { start, count };
+        let (mut offset, mut expected) = (0, 0);
+        for (index, entry) in (0u32..).zip(&all) {
+            let page = layout.chunks_around(offset).expect("an offset within");
+            let told = layout.length(index).is_some() || page.overlap(range) == Some(page);
+            if told && (range.start..range.end()).contains(&index) {
+                expected += u64::from(entry.length);
+            }
+            offset += u64::from(entry.length);
+        }
+        prop_assert_eq!(layout.bytes_told_of(range), expected);
+    }
+
     #[test]
     fn pages_in_any_order_give_the_entries_back(
         seed in any::<u64>(), count in 0usize..8000, pages_max in prop_oneof![0usize..30, Just(usize::MAX)],

@@ -186,11 +186,11 @@ fn page_timeout(source: &Source) -> Duration {
 }
 
 impl super::state::Transfer {
-    /// Counts again the bytes that are here, now that more lengths are known.
+    /// Counts again the bytes that are here, now that more lengths are known. Most pages of what was here before are not
+    /// read again; how many bytes each stands for is known without.
     pub(super) fn recount(&mut self) {
         let Some(layout) = &self.layout else { return };
-        let known = self.have.intersection(layout.known());
-        self.have_bytes = known.runs().iter().filter_map(|run| layout.bytes_of(*run)).sum();
+        self.have_bytes = self.have.runs().iter().map(|run| layout.bytes_told_of(*run)).sum();
     }
 
     /// The pages that the chunks wanted next need.
