@@ -112,7 +112,7 @@ impl Counting {
     fn end(mut self) -> (f64, f64) {
         self.perf.interrupt();
         let _ = self.perf.wait(START_LIMIT);
-        let symbols = system(&format!("perf script --input {} --fields sym", self.samples.display()));
+        let symbols = system(&format!("perf script --input {} --fields ip,sym", self.samples.display()));
         let symbols = symbols.lines().map(str::trim).filter(|symbol| !symbol.is_empty());
         let (hashing, all) = symbols
             .fold((0_u32, 0_u32), |(hashing, all), symbol| (hashing + u32::from(symbol.contains(HASH)), all + 1));
