@@ -16,7 +16,7 @@ use mesh_proto::{ChunkSet, CommandId, ContentId};
 use parking_lot::{Mutex, RwLock};
 
 use crate::content::{Content, Opened, Reception, Record};
-use crate::disk::{self, Disk, Identity, SystemDisk};
+use crate::disk::{self, Disk, SystemDisk};
 use crate::index::{Index, MemoryIndex, SledIndex};
 use crate::log::Log;
 use crate::manifests::Manifests;
@@ -318,7 +318,7 @@ impl Engine {
         }
         let Some(identity) = identity else { return Ok(()) };
         match self.disk.metadata(Path::new(&path)) {
-            Ok(metadata) if Identity::of(&metadata) == identity => Ok(()),
+            Ok(metadata) if identity.looks_like(&metadata) => Ok(()),
             Ok(_) => {
                 self.report_changed(content, format!("{path} was changed after it was shared"));
                 Err(SourceError::Changed { path })

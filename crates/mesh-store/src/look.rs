@@ -2,14 +2,13 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
 use mesh_chunk::{EntryKind, Listing, TreeEntry};
 use mesh_proto::ContentId;
 use mesh_proto::port::store::Look;
 
 use crate::content::Content;
-use crate::disk::{Disk, Identity, Kind};
+use crate::disk::{Disk, Kind};
 use crate::engine::Engine;
 use crate::space::Space;
 
@@ -22,25 +21,19 @@ pub fn look(store: &Engine, id: ContentId) -> Look {
     }
 }
 
-/// Looks at a content whose disk was away. A file system that numbers its files anew each time it is mounted changes
-/// nothing: every chunk is verified when it is given.
-fn back(store: &Engine, content: &Arc<Content>) -> Look {
-    let mut record = content.record.read().clone();
-    let path = record.stored.path.clone();
+/// Looks at a content whose disk was away.
+fn back(store: &Engine, content: &Content) -> Look {
+    let (path, identity) = {
+        let record = content.record.read();
+        (record.stored.path.clone(), record.identity)
+    };
     let metadata = match store.disk.metadata(Path::new(&path)) {
         Err(error) => return Look::Gone(format!("{path} can't be read: {error}")),
         Ok(metadata) => metadata,
     };
-    if let Some(identity) = record.identity {
-        let now = Identity::of(&metadata);
-        if now != (Identity { inode: now.inode, ..identity }) {
-            content.set_changed(false);
-            return Look::Changed(format!("{path} was changed since"));
-        }
-        record.identity = Some(now);
-        if now != identity && store.set_record(content, record).is_err() {
-            return Look::Gone(format!("{path} is back, which could not be noted"));
-        }
+    if identity.is_some_and(|identity| !identity.looks_like(&metadata)) {
+        content.set_changed(false);
+        return Look::Changed(format!("{path} was changed since"));
     }
     content.set_unchanged();
     match at(store, content) {
@@ -66,7 +59,7 @@ pub fn at(store: &Engine, content: &Content) -> Look {
         return Look::Changed(format!("{path} was found changed"));
     }
     if let Some(identity) = record.identity {
-        return match Identity::of(&metadata) == identity {
+        return match identity.looks_like(&metadata) {
             true => Look::Same,
             false => Look::Changed(format!("{path} was changed since")),
         };

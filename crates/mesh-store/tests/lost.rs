@@ -2,6 +2,9 @@
 
 mod kit;
 
+use std::fs::{self, File};
+use std::path::Path;
+
 use kit::{Bench, World, noise, one};
 use mesh_proto::ContentId;
 use mesh_proto::port::store::{Look, StoreInput};
@@ -37,7 +40,7 @@ fn a_lost_manifest_is_said_once_and_made_anew_when_the_path_is_shared_again() {
         for damage in [None, Some(b"damaged".as_slice())] {
             match damage {
                 None => world.disk.remove_file(&manifest).expect("deletes"),
-                Some(bytes) => std::fs::write(&manifest, bytes).expect("writes"),
+                Some(bytes) => fs::write(&manifest, bytes).expect("writes"),
             }
             let store = world.open("a");
             assert!(store.bytes(stored.content, one(0)).is_err());
@@ -63,7 +66,7 @@ fn a_log_that_is_gone_is_said() {
         let log = world.path("a/store/log");
         match damage {
             None => world.disk.remove_file(&log).expect("deletes"),
-            Some(bytes) => std::fs::write(&log, bytes).expect("writes"),
+            Some(bytes) => fs::write(&log, bytes).expect("writes"),
         }
         let (_, contents, repairs) = world.open("a").opened();
         assert!(contents.is_empty() && repairs.len() == 1 && repairs[0].contains("was gone"), "{repairs:?}");
@@ -104,7 +107,7 @@ fn what_was_read_and_is_wrong_does_not_become_right_by_being_away() {
     let store = world.open("a");
     let path = world.write("file", &noise(300_000, 6));
     let stored = store.share(&path).expect("shares");
-    // Size, time and inode stay as they were.
+    // Size and time stay as they were.
     disk.flip(&path, 800).expect("flips");
     assert!(store.bytes(stored.content, one(0)).is_err());
     disk.set_removed(true);
@@ -112,4 +115,33 @@ fn what_was_read_and_is_wrong_does_not_become_right_by_being_away() {
     disk.set_removed(false);
     assert!(matches!(store.look(stored.content), Look::Changed(_)));
     assert!(store.bytes(stored.content, one(0)).is_err());
+}
+
+/// Puts another file in the place of one, of this content and the same time.
+fn replace(path: &Path, bytes: &[u8]) {
+    let modified = fs::metadata(path).and_then(|metadata| metadata.modified()).expect("the file is there");
+    let other = path.with_extension("other");
+    fs::write(&other, bytes).expect("writes");
+    File::options().write(true).open(&other).and_then(|file| file.set_modified(modified)).expect("sets the time");
+    fs::rename(other, path).expect("renames");
+}
+
+#[test]
+fn a_file_that_its_file_system_numbers_anew_is_the_same_one() {
+    let world = World::system_and_memory();
+    let path = world.write("file", &noise(300_000, 7));
+    let store = world.open("a");
+    let stored = store.share(&path).expect("shares");
+    replace(&path, &noise(300_000, 7));
+    store.bytes(stored.content, one(0)).expect("serves");
+    drop(store);
+    let store = world.open("a");
+    assert_eq!(store.look(stored.content), Look::Same);
+    store.bytes(stored.content, one(0)).expect("serves");
+    drop(store);
+    // What only looks like it is noticed when it is read.
+    replace(&path, &noise(300_000, 8));
+    let store = world.open("a");
+    assert!(store.bytes(stored.content, one(0)).is_err());
+    assert!(matches!(store.look(stored.content), Look::Changed(_)));
 }

@@ -89,6 +89,13 @@ impl Identity {
     pub fn of(metadata: &Metadata) -> Self {
         Self { size_bytes: metadata.size_bytes, modified_ns: metadata.modified_ns, inode: metadata.inode }
     }
+
+    /// Whether a file looks as this one did. Its inode does not count: FAT, for one, numbers a file anew whenever it was
+    /// out of the kernel's memory for a while. Every chunk is verified when it is given, so nothing wrong ever is.
+    #[must_use]
+    pub fn looks_like(&self, metadata: &Metadata) -> bool {
+        Self { inode: self.inode, ..Self::of(metadata) } == *self
+    }
 }
 
 /// An open file. All positions are in bytes; there is no cursor, so that several threads may use it at once.
