@@ -48,6 +48,8 @@ pub struct Content {
 pub struct Contents {
     contents: BTreeMap<ContentId, Content>,
     by_key: BTreeMap<[u8; 32], ContentId>,
+    /// By a hash of the path: a short one, since whoever looks there compares paths anyway.
+    by_path: BTreeSet<(u64, ContentId)>,
     /// How contents under repair were treated and will be again.
     repairing: BTreeMap<ContentId, Treatment>,
     /// Those that are served for a time only, by when it ends.
@@ -83,6 +85,11 @@ impl Treatment {
             ticket: String::new(),
         }
     }
+}
+
+fn path_hash(path: &str) -> u64 {
+    let hash = blake3::hash(path.as_bytes());
+    u64::from_le_bytes(*hash.as_bytes().first_chunk().expect("a hash has 32 bytes"))
 }
 
 /// The last part of a path.
@@ -151,7 +158,11 @@ impl Contents {
             self.timed.insert((treatment.seed_until, stored.content));
         }
         self.by_key.insert(stored.content.discovery_key(), stored.content);
-        self.contents.insert(stored.content, Content { stored, treatment, changed: None });
+        let (content, here) = (stored.content, (path_hash(&stored.path), stored.content));
+        if let Some(before) = self.contents.insert(content, Content { stored, treatment, changed: None }) {
+            self.by_path.remove(&(path_hash(&before.stored.path), content));
+        }
+        self.by_path.insert(here);
     }
 
     /// Takes back a content that could not be removed.
@@ -212,7 +223,16 @@ impl Contents {
     pub fn remove(&mut self, content: ContentId) -> Option<Content> {
         self.revision += 1;
         self.by_key.remove(&content.discovery_key());
-        self.contents.remove(&content)
+        let removed = self.contents.remove(&content)?;
+        self.by_path.remove(&(path_hash(&removed.stored.path), content));
+        Some(removed)
+    }
+
+    /// Contents that lie at a path.
+    pub fn at_path<'a>(&'a self, path: &'a str) -> impl Iterator<Item = &'a Content> {
+        let hash = path_hash(path);
+        let alike = self.by_path.range((hash, ContentId([0; 32]))..=(hash, ContentId([255; 32])));
+        alike.filter_map(|(_, content)| self.contents.get(content)).filter(move |content| content.stored.path == path)
     }
 
     /// All, by id.

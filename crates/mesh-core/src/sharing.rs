@@ -93,8 +93,8 @@ impl Node {
     fn replace_at(&mut self, path: &str, content: ContentId) {
         let before: Vec<ContentId> = self
             .contents
-            .all()
-            .filter(|known| known.stored.in_place && known.stored.path == path)
+            .at_path(path)
+            .filter(|known| known.stored.in_place)
             .map(|known| known.stored.content)
             .filter(|known| *known != content)
             .collect();

@@ -196,7 +196,7 @@ fn read<'a>(
     (parts, cutter, total_bytes): (Vec<Part>, Cutter, u64),
     on_progress: OnProgress<'_>,
 ) -> Result<Unnamed<'a>, Failure> {
-    let read = cut(store, parts, cutter, &mut |done| on_progress(done, total_bytes));
+    let read = cut(store, parts, total_bytes, cutter, &mut |done| on_progress(done, total_bytes));
     let read = read.map_err(|error| cannot(path, &error))?;
     unchanged(store, path, seen)?;
     Ok(read)

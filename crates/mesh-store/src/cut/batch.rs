@@ -7,13 +7,16 @@ use mesh_chunk::Cutter;
 use super::parts::Parts;
 
 /// Bytes read at once, and then cut while they are near the processor.
-const READ_BYTES: usize = 1 << 20;
+const READ_BYTES: u64 = 1 << 20;
 /// Bytes of a batch, beside those carried over from the one before.
 const BATCH_BYTES: usize = 8 << 20;
 
 /// Bytes in sequence, the chunks among them, and the beginning of one that ends in the next batch.
 pub(super) struct Batch {
+    /// Grows as bytes are read: small files need none of the room.
     bytes: Vec<u8>,
+    room: usize,
+    read_bytes: usize,
     /// So many of them are read.
     filled: usize,
     /// Where chunks end.
@@ -21,9 +24,22 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// An empty one, for chunks no longer than this.
-    pub(super) fn new(chunk_bytes_max: u32) -> Self {
-        Self { bytes: vec![0; BATCH_BYTES + chunk_bytes_max as usize], filled: 0, ends: Vec::new() }
+    /// An empty one, for chunks no longer than this and `total_bytes` in all batches.
+    pub(super) fn new(chunk_bytes_max: u32, total_bytes: u64) -> Self {
+        // One more, to see that there is none.
+        let read_bytes = total_bytes.saturating_add(1).min(READ_BYTES) as usize;
+        let room = BATCH_BYTES + chunk_bytes_max as usize;
+        Self { bytes: Vec::new(), room, read_bytes, filled: 0, ends: Vec::new() }
+    }
+
+    /// Makes the first `count` bytes usable.
+    fn grow(&mut self, count: usize) {
+        if self.bytes.capacity() == 0 {
+            self.bytes.reserve_exact(self.room);
+        }
+        if self.bytes.len() < count {
+            self.bytes.resize(count, 0);
+        }
     }
 
     /// The bytes of whole chunks.
@@ -43,6 +59,7 @@ impl Batch {
 
     /// Begins anew, with what another had after its chunks.
     pub(super) fn begin_with(&mut self, rest: &[u8]) {
+        self.grow(rest.len());
         self.bytes[..rest.len()].copy_from_slice(rest);
         self.filled = rest.len();
         self.ends.clear();
@@ -55,11 +72,12 @@ impl Batch {
         cutter: &mut Cutter,
         on_read: &mut dyn FnMut(usize) -> io::Result<()>,
     ) -> io::Result<bool> {
-        while self.filled + READ_BYTES <= self.bytes.len() {
-            let read = source.fill(&mut self.bytes[self.filled..self.filled + READ_BYTES])?;
+        while self.filled + self.read_bytes <= self.room {
+            self.grow(self.filled + self.read_bytes);
+            let read = source.fill(&mut self.bytes[self.filled..self.filled + self.read_bytes])?;
             on_read(read)?;
             self.filled += read;
-            let ended = read < READ_BYTES;
+            let ended = read < self.read_bytes;
             while let Some(length) = cutter.next_cut(self.rest(), ended) {
                 self.ends.push(self.cut().len() + length);
             }

@@ -71,10 +71,11 @@ impl Drop for Unnamed<'_> {
     }
 }
 
-/// Reads all of `parts`.
+/// Reads all of `parts`, which should have `total_bytes`.
 pub fn cut<'a>(
     store: &'a Engine,
     parts: Vec<Part>,
+    total_bytes: u64,
     mut cutter: Cutter,
     on_bytes: OnBytes<'_>,
 ) -> io::Result<Unnamed<'a>> {
@@ -90,7 +91,8 @@ pub fn cut<'a>(
         let (to_hasher, at_hasher) = sync_channel(BATCHES);
         let (to_reader, at_reader) = sync_channel(BATCHES);
         // The channel has room for all there are.
-        (0..BATCHES).for_each(|_| drop(to_reader.try_send(Batch::new(cutter.parameters().max_bytes()))));
+        let batch = || Batch::new(cutter.parameters().max_bytes(), total_bytes);
+        (0..BATCHES).for_each(|_| drop(to_reader.try_send(batch())));
         let namer = scope.spawn(move || name_all(&at_namer, builder, manifest, &to_hasher));
         let hasher = scope.spawn(move || hash_all(&at_hasher, &to_reader));
         let read = read_all(&mut source, &mut cutter, &at_reader, &to_namer, on_bytes);
