@@ -12,6 +12,7 @@ use mesh_proto::port::{Event, Failure, UserRequestId};
 use mesh_proto::{Timestamp, WakeReason};
 
 use crate::node::{Node, Pending};
+use crate::records::Rows;
 
 /// Counters are kept across restarts, written at most so often.
 const COUNTERS_EVERY: Duration = Duration::from_secs(60);
@@ -51,16 +52,16 @@ impl Node {
             return;
         }
         self.count();
-        let mut put = vec![self.counters_row()];
-        put.extend(self.records.take_rows());
-        put.extend(self.transfers.rows(self.ctx.now));
-        self.write_last(put);
+        let mut rows = self.records.take_rows();
+        rows.put.push(self.counters_row());
+        rows.put.extend(self.transfers.rows(self.ctx.now));
+        self.write_last(rows);
     }
 
-    fn write_last(&mut self, put: Vec<Row>) {
+    fn write_last(&mut self, Rows { put, delete }: Rows) {
         let command = self.ctx.command_id();
         self.pending.insert(command, Pending::Stop);
-        self.ctx.store(StoreCommand::Write { command, put, delete: Vec::new() });
+        self.ctx.store(StoreCommand::Write { command, put, delete });
     }
 
     pub(crate) fn on_last_write(&mut self, result: &Result<(), Failure>) {

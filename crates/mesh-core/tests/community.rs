@@ -6,13 +6,14 @@ mod world;
 use std::time::Duration;
 
 use mesh_proto::extensions::Extensions;
+use mesh_proto::limits::{NODES_KNOWN_MAX, VOUCHERS_PER_KIND_MAX};
 use mesh_proto::message::{Have, Holding, Message};
 use mesh_proto::port::user::{ErrorKind, UserCommand, UserReply};
 use mesh_proto::port::view::{CatalogueView, MemberView};
 use mesh_proto::port::{Event, Failure};
-use mesh_proto::record::{Access, RecordKind};
-use mesh_proto::{CommunityId, MemberId, Ticket};
-use world::World;
+use mesh_proto::record::{Access, Membership, NodeCertificate, NodeRecord, Record, RecordKind, Revocation, Signed};
+use mesh_proto::{CommunityId, MemberId, NodeId, Ticket, UnixMs};
+use world::{World, signed};
 
 const RATE: u64 = 2_500_000;
 
@@ -143,6 +144,92 @@ fn a_community_shares_among_its_own_until_a_member_is_revoked() {
     world.settle(60);
     let UserReply::Communities(views) = world.reply(friend, UserCommand::CommunityList) else { panic!("a list") };
     assert!(views.iter().all(|view| !view.belongs), "{views:?}");
+}
+
+/// Records of strangers who vouch for each other, as many of each kind as a book keeps.
+fn flood() -> Vec<Signed> {
+    let key = |number: usize, first: u8| {
+        let mut key = [first; 32];
+        key[..8].copy_from_slice(&(number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
+        key
+    };
+    let vouched = (0..VOUCHERS_PER_KIND_MAX).flat_map(|number| {
+        let (signer, subject) = (key(number, 0x91), key(number, 0x92));
+        let (name, issued, extensions) = (String::new(), UnixMs(1), Extensions::default());
+        let records = [
+            Record::NodeCertificate(NodeCertificate {
+                member: MemberId(signer),
+                node: NodeId(subject),
+                version: 1,
+                member_name: name.clone(),
+                issued,
+                expires: UnixMs(0),
+                extensions: extensions.clone(),
+            }),
+            Record::Membership(Membership {
+                community: CommunityId(signer),
+                community_name: name.clone(),
+                member: MemberId(subject),
+                version: 1,
+                issued,
+                expires: UnixMs(0),
+                extensions: extensions.clone(),
+            }),
+            Record::Revocation(Revocation { subject, issued, reason: name, extensions }),
+        ];
+        records.map(|record| signed(signer, &record))
+    });
+    let nodes = (0..NODES_KNOWN_MAX).map(|number| {
+        let node = key(number, 0x93);
+        let record = NodeRecord {
+            node: NodeId(node),
+            version: 1,
+            addresses: Vec::new(),
+            name: String::new(),
+            agent: String::new(),
+            written: UnixMs(1),
+            extensions: Extensions::default(),
+        };
+        signed(node, &Record::Node(record))
+    });
+    vouched.chain(nodes).collect()
+}
+
+#[test]
+fn strangers_who_fill_the_book_keep_a_community_from_nothing() {
+    let (mut world, flood) = (World::new(), flood());
+    let founder = world.add_with(RATE, &[], &flood);
+    let friend = world.add_with(RATE, &[founder], &flood);
+    let third = world.add_with(RATE, &[friend], &flood);
+    world.settle(5);
+    let _ = new_member(&mut world, founder, "Ada");
+    let community = new_community(&mut world, founder, "Hill");
+    let members = [friend, third].map(|host| {
+        let member = new_member(&mut world, host, "Ben");
+        world.settle(30);
+        let UserReply::Invitation(invite) = invite(&mut world, founder, community, member) else { panic!("no word") };
+        let joined = world.reply(host, UserCommand::CommunityJoin { invitation: invite.invitation });
+        assert_eq!(joined, UserReply::Done);
+        member
+    });
+    world.settle(60);
+    let ticket = share(&mut world, founder, true, Access::Community(community));
+    world.settle(30);
+    assert_eq!(search(&mut world, third, "hills").len(), 1, "what is listed spreads");
+    assert!(arrives(&mut world, friend, &ticket), "a member gets it");
+    let _ = revoke(&mut world, founder, &members[1].to_string(), false);
+    world.settle(60);
+    assert!(!arrives(&mut world, third, &ticket), "who was thrown out does not, from either");
+    for host in [founder, friend, third] {
+        let kept = world.hosts[host].store.records();
+        assert_eq!(kept.len(), flood.len() + 1, "a stranger's goes for each of ours, on the disk too");
+        world.kill(host);
+    }
+    world.restart(friend, &[]);
+    world.settle(5);
+    let UserReply::Members(views) = world.reply(friend, UserCommand::MemberList) else { panic!("a list") };
+    assert!(views.iter().any(|view| view.member == members[0] && view.communities == [community]), "{views:?}");
+    assert!(views.iter().all(|view| view.member != members[1] || view.communities.is_empty()), "{views:?}");
 }
 
 /// Members fetch from each other while none has it whole: with the first bytes they hear for whom it is.

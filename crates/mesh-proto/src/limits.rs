@@ -85,6 +85,8 @@ pub const CATALOGUE_ENTRIES_PER_PUBLISHER_MAX: usize = 10_000;
 pub const CATALOGUE_ENTRIES_MAX: usize = 100_000;
 /// Nodes known by record.
 pub const NODES_KNOWN_MAX: usize = 4096;
+/// Certificates, memberships, revocations and versions kept, of each kind.
+pub const VOUCHERS_PER_KIND_MAX: usize = 16_384;
 /// Records in one message.
 pub const RECORDS_PER_MESSAGE_MAX: usize = 48;
 /// Record names listed or asked for in one message.

@@ -2,18 +2,26 @@
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_proto::limits::{
     CATALOGUE_ENTRIES_MAX, CATALOGUE_ENTRIES_PER_PUBLISHER_MAX, NODES_KNOWN_MAX, SUMMARY_BUCKETS, SUMMARY_LEVELS_MAX,
+    VOUCHERS_PER_KIND_MAX,
 };
 use mesh_proto::record::{CatalogueEntry, NodeRecord, Record, RecordKind, RecordName, Subject};
 use mesh_proto::record_list::Listed;
 use mesh_proto::shared_record::{LEVEL_BITS, Outline, PLACE_BITS, place};
 use mesh_proto::{ContentId, NodeId, SharedRecord};
 
-/// Certificates, memberships, revocations and versions kept in all.
-const OTHERS_MAX: usize = 16_384;
+/// How many records of a kind are kept.
+const fn limit(kind: RecordKind) -> usize {
+    match kind {
+        RecordKind::Node => NODES_KNOWN_MAX,
+        RecordKind::Catalogue => CATALOGUE_ENTRIES_MAX,
+        _ => VOUCHERS_PER_KIND_MAX,
+    }
+}
 
 /// A limit is reached; the record was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +117,21 @@ fn listed_content(record: &SharedRecord) -> Option<ContentId> {
     }
 }
 
+/// The first and the last name of a kind.
+fn bounds(kind: RecordKind) -> [RecordName; 2] {
+    [0, 255].map(|byte| RecordName { kind, signer: [byte; 32], subject: [byte; 32] })
+}
+
+/// One fewer of something that is counted.
+fn less_one<Key: Ord>(counts: &mut BTreeMap<Key, usize>, key: Key) {
+    if let Entry::Occupied(mut count) = counts.entry(key) {
+        match *count.get() {
+            0 | 1 => _ = count.remove(),
+            _ => *count.get_mut() -= 1,
+        }
+    }
+}
+
 /// Which of the buckets below `level` levels a place is in.
 fn bucket_at(place: u64, level: usize) -> usize {
     (place >> (PLACE_BITS - LEVEL_BITS * (level + 1))) as usize % SUMMARY_BUCKETS
@@ -151,13 +174,7 @@ impl Book {
     }
 
     fn make_room(&mut self, name: &RecordName) -> Result<(), Full> {
-        let max = match name.kind {
-            RecordKind::Node => NODES_KNOWN_MAX,
-            RecordKind::Catalogue => CATALOGUE_ENTRIES_MAX,
-            _ => OTHERS_MAX,
-        };
-        let count = self.counts.entry(name.kind).or_default();
-        if *count >= max {
+        if self.is_full(name.kind) {
             return Err(Full);
         }
         if name.kind == RecordKind::Catalogue {
@@ -167,27 +184,61 @@ impl Book {
             }
             *mine += 1;
         }
-        *count += 1;
+        *self.counts.entry(name.kind).or_default() += 1;
         Ok(())
+    }
+
+    /// Whether there are as many records of a kind as are kept.
+    #[must_use]
+    pub fn is_full(&self, kind: RecordKind) -> bool {
+        self.counts.get(&kind).is_some_and(|count| *count >= limit(kind))
+    }
+
+    /// All of a name's kind, in the order of names from its own place on, round.
+    pub fn all_from(&self, name: &RecordName) -> impl Iterator<Item = &RecordName> {
+        let [first, last] = bounds(name.kind);
+        let round = self.by_name.range(*name..=last).chain(self.by_name.range(first..*name));
+        round.map(|known| outline(&known.0).name())
+    }
+
+    /// Forgets a record.
+    pub(super) fn remove(&mut self, name: &RecordName) {
+        let Some(ByName(record)) = self.by_name.take(name) else { return };
+        let Outline { seat, hash, .. } = outline(&record);
+        self.by_place.remove(seat);
+        let sum = &mut self.buckets[bucket_at(seat.0, 0)];
+        *sum = sum.wrapping_sub(*hash);
+        less_one(&mut self.counts, name.kind);
+        if name.kind == RecordKind::Catalogue {
+            less_one(&mut self.per_publisher, name.signer);
+        }
+        self.unlist(&record);
+        self.vouchers.remove(&(name.kind, name.subject, name.signer));
     }
 
     /// Keeps who lists which content and who vouched for whom in step with a record that takes the place of another.
     fn index(&mut self, old: Option<&SharedRecord>, new: &SharedRecord) {
-        let publisher = NodeId(new.signer);
-        if let Some(content) = old.and_then(listed_content)
-            && let Some(publishers) = self.by_content.get_mut(&content)
-        {
-            publishers.remove(&publisher);
-            if publishers.is_empty() {
-                self.by_content.remove(&content);
-            }
+        if let Some(old) = old {
+            self.unlist(old);
         }
         if let Some(content) = listed_content(new) {
-            self.by_content.entry(content).or_default().insert(publisher);
+            self.by_content.entry(content).or_default().insert(NodeId(new.signer));
         }
         let RecordName { kind, signer, subject } = *outline(new).name();
         if matches!(kind, RecordKind::NodeCertificate | RecordKind::Membership) {
             self.vouchers.insert((kind, subject, signer));
+        }
+    }
+
+    /// What a record listed is no longer listed by its signer.
+    fn unlist(&mut self, record: &SharedRecord) {
+        if let Some(content) = listed_content(record)
+            && let Some(publishers) = self.by_content.get_mut(&content)
+        {
+            publishers.remove(&NodeId(record.signer));
+            if publishers.is_empty() {
+                self.by_content.remove(&content);
+            }
         }
     }
 
@@ -220,8 +271,7 @@ impl Book {
 
     /// All records of a kind.
     pub fn of_kind(&self, kind: RecordKind) -> impl Iterator<Item = &SharedRecord> {
-        let first = RecordName { kind, signer: [0; 32], subject: [0; 32] };
-        let last = RecordName { kind, signer: [255; 32], subject: [255; 32] };
+        let [first, last] = bounds(kind);
         self.by_name.range(first..=last).map(|known| &known.0)
     }
 
@@ -413,6 +463,21 @@ mod tests {
                 other.put(record).expect("there is room");
             }
             prop_assert_eq!(state(&book), state(&other));
+        }
+
+        #[test]
+        fn a_record_forgotten_leaves_nothing_behind(records in vec(any_record(), 1..40), which in 0..40_usize) {
+            let (mut book, mut other) = (Book::default(), Book::default());
+            let gone = *outline(&records[which % records.len()]).name();
+            for record in records {
+                if *outline(&record).name() != gone {
+                    other.put(record.clone()).expect("there is room");
+                }
+                book.put(record).expect("there is room");
+            }
+            book.remove(&gone);
+            prop_assert_eq!(state(&book), state(&other));
+            prop_assert_eq!((&book.counts, &book.per_publisher), (&other.counts, &other.per_publisher));
         }
 
         #[test]

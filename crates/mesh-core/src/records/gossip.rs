@@ -227,7 +227,7 @@ impl Records {
             if !valid {
                 continue;
             }
-            match self.keep(ctx, record) {
+            match self.keep(ctx, record, false) {
                 Kept::News => {
                     had_news = true;
                     self.pass_on(ctx, *name, Some(from), asked_for);

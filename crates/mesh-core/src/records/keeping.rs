@@ -20,6 +20,22 @@ const BATCH: Duration = Duration::from_millis(200);
 /// A disk that failed is tried again after so long.
 const RETRY: Duration = Duration::from_secs(10);
 
+/// A write of the store's rows.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    /// Rows to put.
+    pub put: Vec<Row>,
+    /// Rows to delete.
+    pub delete: Vec<(Table, Vec<u8>)>,
+}
+
+impl Rows {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.put.is_empty() && self.delete.is_empty()
+    }
+}
+
 /// What of the book is not on the disk yet. See the module.
 #[derive(Debug, Default)]
 pub(super) struct Keeping {
@@ -42,7 +58,7 @@ struct Write {
 }
 
 impl Keeping {
-    /// A record is new, or another version of it is.
+    /// A record is new, or another version of it is, or it was forgotten.
     pub(super) fn note(&mut self, ctx: &Context, name: RecordName) {
         self.unwritten.insert(name);
         self.due.get_or_insert(ctx.now.after(BATCH));
@@ -61,7 +77,7 @@ impl Keeping {
     }
 
     /// Rows of all that is not on the disk for sure, for a last write. What comes later is for another.
-    pub(super) fn take_rows(&mut self, book: &Book) -> Vec<Row> {
+    pub(super) fn take_rows(&mut self, book: &Book) -> Rows {
         self.due = None;
         self.last_answers.append(&mut self.answers);
         let mut names = std::mem::take(&mut self.unwritten);
@@ -76,9 +92,9 @@ impl Keeping {
         }
         self.due = None;
         let (names, answers) = (std::mem::take(&mut self.unwritten), std::mem::take(&mut self.answers));
-        let (command, put) = (ctx.command_id(), rows(book, &names));
+        let (command, Rows { put, delete }) = (ctx.command_id(), rows(book, &names));
         self.under_way = Some(Write { command, names, answers });
-        ctx.store(StoreCommand::Write { command, put, delete: Vec::new() });
+        ctx.store(StoreCommand::Write { command, put, delete });
     }
 
     /// An answer of the store. Returns whether it was for us.
@@ -123,15 +139,16 @@ fn answer_all(ctx: &mut Context, answers: Vec<(UserRequestId, UserReply)>, resul
     }
 }
 
-fn rows(book: &Book, names: &BTreeSet<RecordName>) -> Vec<Row> {
-    let known = names.iter().filter_map(|name| Some((name, book.find(name)?)));
-    known
-        .map(|(name, record)| Row {
-            table: Table::Record,
-            key: mesh_proto::codec::encode(name),
-            value: mesh_proto::codec::encode(record),
-        })
-        .collect()
+fn rows(book: &Book, names: &BTreeSet<RecordName>) -> Rows {
+    let mut rows = Rows::default();
+    for name in names {
+        let (table, key) = (Table::Record, mesh_proto::codec::encode(name));
+        match book.find(name) {
+            Some(record) => rows.put.push(Row { table, key, value: mesh_proto::codec::encode(record) }),
+            None => rows.delete.push((table, key)),
+        }
+    }
+    rows
 }
 
 fn not_kept(failure: &Failure) -> UserError {

@@ -39,6 +39,7 @@ use mesh_proto::{CommandId, ContentId, NodeId, SharedRecord, Timestamp, WakeReas
 use crate::Context;
 use book::Book;
 use keeping::Keeping;
+pub(crate) use keeping::Rows;
 use rumours::Rumours;
 
 /// Settings of the record keeper.
@@ -261,16 +262,20 @@ impl Records {
 
     /// A verified record that did not come from a peer: kept if it is news, and passed on. Says whether it is here now.
     fn adopt(&mut self, ctx: &mut Context, record: &SharedRecord) -> bool {
-        let kept = self.keep(ctx, record);
+        let kept = self.keep(ctx, record, true);
         if let (Kept::News, Some(outline)) = (kept, record.outline()) {
             self.pass_on(ctx, *outline.name(), None, false);
         }
         kept != Kept::No
     }
 
-    /// A verified record: kept and written down if it is news.
-    fn keep(&mut self, ctx: &mut Context, record: &SharedRecord) -> Kept {
+    /// A verified record: kept and written down if it is news. One of ours finds room in any case.
+    fn keep(&mut self, ctx: &mut Context, record: &SharedRecord, ours: bool) -> Kept {
         let Some(outline) = record.outline() else { return Kept::No };
+        let name = outline.name();
+        if self.book.is_full(name.kind) && self.book.find(name).is_none() && (ours || self.is_of_ours(ctx, name)) {
+            self.make_room(ctx, name);
+        }
         let put = match ctx.planted.is(Defect::AcceptOldVersion) {
             true => self.book.replace(record.clone()).map(|()| true),
             false => self.book.put(record.clone()),
@@ -290,6 +295,18 @@ impl Records {
         }
         self.keeping.note(ctx, *outline.name());
         Kept::News
+    }
+
+    /// Lets a stranger's record go. Keys cost nothing: strangers who fill the book could else keep a community from
+    /// knowing its own, and from hearing whom it threw out.
+    fn make_room(&mut self, ctx: &mut Context, name: &RecordName) {
+        let gone = self.book.all_from(name).find(|other| !self.is_of_ours(ctx, other)).copied();
+        if let Some(gone) = gone {
+            self.book.remove(&gone);
+            self.keeping.note(ctx, gone);
+            self.changed = true;
+            ctx.count(EventKind::LimitRecords);
+        }
     }
 
     /// A record of our own that a peer had and we had not: from a life before the disk was lost, or before the identity
@@ -314,7 +331,7 @@ impl Records {
     }
 
     /// Rows that wait to be written; whoever takes them writes them.
-    pub(crate) fn take_rows(&mut self) -> Vec<Row> {
+    pub(crate) fn take_rows(&mut self) -> Rows {
         self.keeping.take_rows(&self.book)
     }
 

@@ -50,13 +50,37 @@ impl Records {
     /// a member's key, so a certificate alone does not count.
     #[must_use]
     pub fn is_acquainted(&self, ctx: &Context, node: NodeId) -> bool {
-        let Some(member) = self.member_of(node) else { return false };
-        let own = self.member_of(ctx.node).or(self.own_member.map(MemberId));
-        let is_ours = |community: CommunityId| {
-            self.own_communities.contains(&community.0) || own.is_some_and(|own| self.belongs(ctx, own, community))
-        };
+        self.member_of(node).is_some_and(|member| self.is_fellow(ctx, member))
+    }
+
+    /// Whether a member is our own, or in a community of ours.
+    fn is_fellow(&self, ctx: &Context, member: MemberId) -> bool {
         let mut communities = self.book.vouchers(RecordKind::Membership, member.0).map(CommunityId);
-        own == Some(member) || communities.any(|community| self.belongs(ctx, member, community) && is_ours(community))
+        self.member_here(ctx) == Some(member)
+            || communities.any(|community| self.belongs(ctx, member, community) && self.is_ours(ctx, community))
+    }
+
+    /// Whether a community was founded here, or counts our member as its own.
+    fn is_ours(&self, ctx: &Context, community: CommunityId) -> bool {
+        self.own_communities.contains(&community.0)
+            || self.member_here(ctx).is_some_and(|own| self.belongs(ctx, own, community))
+    }
+
+    fn member_here(&self, ctx: &Context) -> Option<MemberId> {
+        self.member_of(ctx.node).or(self.own_member.map(MemberId))
+    }
+
+    /// Whether a record is our own, a fellow's, or a community's of ours.
+    pub(super) fn is_of_ours(&self, ctx: &Context, name: &RecordName) -> bool {
+        let (node, member, community) = (NodeId(name.signer), MemberId(name.signer), CommunityId(name.signer));
+        match name.kind {
+            RecordKind::Node | RecordKind::Catalogue | RecordKind::Version => {
+                node == ctx.node || self.is_acquainted(ctx, node)
+            }
+            RecordKind::NodeCertificate => self.is_fellow(ctx, member),
+            RecordKind::Membership => self.is_ours(ctx, community),
+            RecordKind::Revocation => self.is_fellow(ctx, member) || self.is_ours(ctx, community),
+        }
     }
 
     /// Whether a peer may have a content.
