@@ -1,12 +1,14 @@
 //! What goes wrong on the way is said clearly, and nothing is lost or half-written. Runs without root.
 
-use std::fs;
+use std::fs::{self, File};
 use std::process::Command;
 use std::time::Duration;
 
-use mesh_tests::{Folder, Running, Scene, TestNode, json};
+use mesh_tests::{Folder, Running, Scene, TestNode, json, wait};
 
 const MIB: u64 = 1 << 20;
+/// Longer than a node tries to have a folder that is held.
+const HELD: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_wrong_ticket_is_refused_at_once() {
@@ -76,6 +78,24 @@ fn a_second_node_on_a_data_folder_is_refused() {
     let second = Running::start(first.node_command(&["up"]));
     let _ = second.wait(Duration::from_secs(20)).refused(9, &["in use"]);
     let _ = first.status();
+}
+
+#[test]
+fn a_node_starts_when_a_command_has_let_go_of_its_folder() {
+    let folder = Folder::new();
+    let mut node = TestNode::on_loopback(&folder.path("node"));
+    node.up();
+    node.stop();
+    // As a command does that runs a node for one answer.
+    let lock = File::options().write(true).open(node.data().join("lock")).unwrap();
+    lock.lock().unwrap();
+    let mut up = Running::start(node.node_command(&["up"]));
+    wait::let_pass(HELD);
+    assert!(up.runs(), "it waits: {}", up.log());
+    drop(lock);
+    wait::until("a node", Duration::from_secs(20), || node.data().join("api.address").exists().then_some(()));
+    up.interrupt();
+    let _ = up.wait(Duration::from_secs(20)).success();
 }
 
 #[test]

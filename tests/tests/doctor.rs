@@ -54,6 +54,20 @@ fn a_lonely_node_is_told_how_to_find_others() {
 }
 
 #[test]
+fn who_asks_where_no_node_runs_is_told() {
+    let folder = Folder::new();
+    let mut node = node(&folder);
+    assert_found(&node, "node", "warning", &["none runs here", "mesh-node up"]);
+    assert_eq!(node.run(&["status"])["running"], false);
+    let text = node.try_run(&["status"]).success().stdout;
+    assert!(text.contains("running   no") && !text.contains("listening"), "{text}");
+    node.up();
+    assert_eq!(finding(&node, "node"), None);
+    assert_eq!(node.run(&["status"])["running"], true);
+    assert!(node.try_run(&["status"]).success().stdout.contains("listening"));
+}
+
+#[test]
 fn a_node_with_a_peer_is_well() {
     let scene = Scene::on_loopback(1);
     let _ = scene.fetch();

@@ -82,6 +82,20 @@ fn a_running_node_keeps_its_identity() {
 }
 
 #[test]
+fn a_node_whose_key_is_gone_says_that_it_is_a_new_one() {
+    let mut fixture = Fixture::new();
+    fixture.old.up();
+    assert!(!fixture.old.process().log().contains("node.key"), "nothing is lost at the first run");
+    let id = fixture.old.id();
+    fixture.old.stop();
+    fs::remove_file(fixture.folder.path("old/identity/node.key")).unwrap();
+    fixture.old.up();
+    assert_ne!(fixture.old.id(), id);
+    let said = fixture.old.process().log();
+    assert!(said.contains("WARN") && said.contains("node.key was gone"), "{said}");
+}
+
+#[test]
 fn what_is_no_export_is_refused_and_nothing_changes() {
     let fixture = Fixture::new();
     let id = shown(&fixture.new);

@@ -63,7 +63,7 @@ fn a_quota_removes_the_oldest_and_says_so() {
     assert_eq!(collected(&fetched.getter().run(&["quota", "2MiB"])), (1, MIB));
     assert_eq!(fetched.there(), [false, true, true]);
     let spoken = fetched.getter().try_run(&["quota", "1536KiB"]).success();
-    assert!(spoken.stdout.contains("1 contents removed, 1.0 MiB freed"), "{}", spoken.stdout);
+    assert!(spoken.stdout.contains("1 content removed, 1.0 MiB freed"), "{}", spoken.stdout);
     assert_eq!(fetched.there(), [false, false, true]);
     assert_eq!(json::number(&fetched.getter().status(), "quota_bytes"), 1536 << 10);
 }
@@ -152,12 +152,14 @@ fn what_is_shared_in_place_neither_counts_nor_is_collected() {
 #[test]
 fn a_limit_set_at_run_time_leaves_the_quota_to_the_configuration() {
     let mut node = Scene::on_loopback(MIB).getter;
-    let _ = node.run(&["limit", "--up", "1MiB"]);
+    let said = node.run(&["limit", "--up", "1MiB"]);
+    assert_eq!(json::number(&said, "limit_up_bytes_per_s"), MIB, "who sets a limit sees it");
     node.stop();
     node.configure("quota = \"7 MiB\"\nlimit_down = 5000\nlimit_up = 3\n");
     node.up();
     let status = node.status();
     assert_eq!(json::number(&status, "quota_bytes"), 7 * MIB);
+    assert_eq!(node.try_run(&["quota"]).success().stdout.trim(), "quota 7.0 MiB");
     assert_eq!(json::number(&status, "limit_down_bytes_per_s"), 5000);
     assert_eq!(json::number(&status, "limit_up_bytes_per_s"), MIB, "what was set is kept");
 }

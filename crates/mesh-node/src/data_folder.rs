@@ -152,6 +152,12 @@ impl DataFolder {
         self.path.join("store")
     }
 
+    /// Whether a node ran on it before.
+    #[must_use]
+    pub fn was_used(&self) -> bool {
+        self.store().join("log").exists()
+    }
+
     /// Where records of runs lie.
     #[must_use]
     pub fn journal(&self) -> PathBuf {

@@ -24,6 +24,7 @@ pub const COMMUNITIES_MAX: usize = 64;
 /// Far more than all keys take: what is longer is another file.
 const EXPORT_BYTES_MAX: u64 = 64 * 1024;
 const EXPORT_HEAD: &str = "mesh-identity 1";
+const NODE_KEY: &str = "node.key";
 const COMMUNITY_PREFIX: &str = "community-";
 const KEY_SUFFIX: &str = ".key";
 
@@ -84,17 +85,23 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
+    /// Whether the node's key is in `folder`: without it, [`open`](Self::open) makes a new node.
+    #[must_use]
+    pub fn is_in(folder: &Path) -> bool {
+        folder.join(NODE_KEY).exists()
+    }
+
     /// Reads the keys in `folder`; makes the node's at the first run.
     ///
     /// # Errors
     /// [`KeysError`]; a file that is not a key is left as it is.
     pub fn open(folder: &Path) -> Result<Self, KeysError> {
         system::create_private_folder(folder).map_err(io_error("making the folder", folder))?;
-        let node = match read_key(&folder.join("node.key"))? {
+        let node = match read_key(&folder.join(NODE_KEY))? {
             Some(key) => key,
             None => {
                 let key = new_key()?;
-                write_key(&folder.join("node.key"), &key)?;
+                write_key(&folder.join(NODE_KEY), &key)?;
                 key
             }
         };
@@ -292,7 +299,7 @@ pub fn import(data_folder: &Path, file: &Path, replace: bool) -> Result<NodeId, 
     let text = String::from_utf8(bytes).map_err(|_| not_identity(1))?;
     let ring = parse_export(&text).map_err(not_identity)?;
     let folder = data_folder.join("identity");
-    let present = read_key(&folder.join("node.key"))?;
+    let present = read_key(&folder.join(NODE_KEY))?;
     if present.is_some() {
         if !replace {
             return Err(KeysError::Exists { path: folder });
@@ -306,7 +313,7 @@ pub fn import(data_folder: &Path, file: &Path, replace: bool) -> Result<NodeId, 
     if let Some(member) = &ring.member {
         write_key(&folder.join("member.key"), member)?;
     }
-    write_key(&folder.join("node.key"), &ring.node)?;
+    write_key(&folder.join(NODE_KEY), &ring.node)?;
     Ok(ring.node_id())
 }
 

@@ -228,6 +228,13 @@ impl Opened {
     /// Blocks on the disk.
     fn open(disk: Arc<dyn Disk>, config: &Config) -> Result<Self, StartError> {
         let folder = DataFolder::open(config.data_folder())?;
+        if folder.was_used() && !KeyRing::is_in(&folder.identity()) {
+            tracing::warn!(
+                folder = %folder.identity().display(),
+                "node.key was gone: to all others this node is a new one from now on; to be the old one again, import a \
+                 copy made with `mesh-node identity export`"
+            );
+        }
         let keys = KeyRing::open(&folder.identity())?;
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(StartError::Random)?;

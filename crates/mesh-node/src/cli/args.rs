@@ -117,11 +117,11 @@ pub enum Command {
         #[arg(long, value_name = "RATE", value_parser = parse_rate)]
         down: Option<u64>,
     },
-    /// Limit what received contents may take on disk, like 20GiB; 0 = no limit
+    /// Limit what received contents may take on disk, like 20GiB; 0 = no limit. Without a size, show the limit
     Quota {
         /// Bytes
         #[arg(value_parser = parse_size)]
-        size: u64,
+        size: Option<u64>,
     },
     /// Remove received contents that are not pinned until the quota is met, and stray files
     Gc,

@@ -46,6 +46,13 @@ pub fn printable(text: &str) -> String {
     text.chars().map(|letter| if steers(letter) { '\u{fffd}' } else { letter }).collect()
 }
 
+/// So many of something: `1 node`, `2 nodes`.
+#[must_use]
+pub fn count(many: impl Into<u64>, thing: &str) -> String {
+    let many = many.into();
+    format!("{many} {thing}{}", if many == 1 { "" } else { "s" })
+}
+
 /// Bytes for people.
 #[must_use]
 pub fn size(bytes: u64) -> String {

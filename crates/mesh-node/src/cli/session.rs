@@ -54,10 +54,7 @@ pub enum Events {
 }
 
 /// Starts a node and, if it is to stay, its API.
-///
-/// # Errors
-/// A [`Fault`]; nothing runs then.
-pub async fn start(config: Config, stay: Stay) -> Result<Session, Fault> {
+async fn start(config: Config, stay: Stay) -> Result<Session, Fault> {
     let (data, listen) = (config.data_folder().to_owned(), config.api_listen());
     let node = Node::start(config).await?;
     if stay == Stay::Moment {
@@ -68,6 +65,25 @@ pub async fn start(config: Config, stay: Stay) -> Result<Session, Fault> {
         Err(error) => {
             node.stop().await;
             Err(error.into())
+        }
+    }
+}
+
+/// Starts a node to stay. A command that has the folder for a moment is waited for; a node that stays there is not.
+///
+/// # Errors
+/// A [`Fault`]; nothing runs then.
+pub async fn start_to_stay(data: &Path, overrides: &Overrides) -> Result<Session, Fault> {
+    let deadline = Instant::now() + JOIN_TIMEOUT;
+    loop {
+        match start(Config::load(data, overrides)?, Stay::Long).await {
+            Err(fault) if fault.outcome == Outcome::InUse && Instant::now() < deadline => {
+                if Client::find(data).await.is_some() {
+                    return Err(fault);
+                }
+                tokio::time::sleep(JOIN_DELAY).await;
+            }
+            result => return result,
         }
     }
 }

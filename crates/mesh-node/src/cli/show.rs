@@ -8,7 +8,7 @@ use mesh_proto::port::view::{
 use mesh_proto::port::{UserCommand, UserReply};
 use mesh_proto::record::{Access, ContentKind};
 
-use super::output::{duration, printable, rate, size};
+use super::output::{count, duration, printable, rate, size};
 use super::table::Table;
 
 /// A reply as text.
@@ -25,7 +25,7 @@ pub fn reply(asked: &UserCommand, reply: &UserReply) -> String {
         UserReply::Contents(contents) => list(contents),
         UserReply::Catalogue(entries) => catalogue(entries),
         UserReply::Collected(view) => collected(view),
-        UserReply::Status(view) => status(view),
+        UserReply::Status(view) => status(view, true),
         UserReply::Peers(view) => peers(view),
         UserReply::Topology(view) => topology(view),
         UserReply::Doctor(view) => doctor(view),
@@ -59,10 +59,10 @@ fn done(asked: &UserCommand) -> &'static str {
 pub fn share(view: &ShareView) -> String {
     let listed = if view.listed { ", listed" } else { "" };
     format!(
-        "shared {} ({}, {} chunks{listed})\nid     {}\nblake3 {}\n{}",
+        "shared {} ({}, {}{listed})\nid     {}\nblake3 {}\n{}",
         printable(&view.name),
         size(view.size_bytes),
-        view.chunks,
+        count(view.chunks, "chunk"),
         view.content_id,
         view.blake3,
         view.ticket
@@ -80,14 +80,14 @@ pub fn report(view: &GetReport) -> String {
         }
     };
     let mut text = format!(
-        "complete {} ({}) in {}{mean}\npath     {}\nblake3   {}\nverified {} chunks; received {}, duplicates {}, \
+        "complete {} ({}) in {}{mean}\npath     {}\nblake3   {}\nverified {}; received {}, duplicates {}, \
          rejected {}\n",
         printable(&view.name),
         size(view.size_bytes),
         duration(view.elapsed_ms),
         printable(&view.path),
         view.blake3,
-        view.chunks,
+        count(view.chunks, "chunk"),
         size(view.received_bytes),
         size(view.duplicate_bytes),
         size(view.rejected_bytes),
@@ -185,7 +185,7 @@ fn catalogue(entries: &[CatalogueView]) -> String {
 }
 
 fn collected(view: &GcView) -> String {
-    let mut text = format!("{} contents removed, {} freed", view.removed, size(view.freed_bytes));
+    let mut text = format!("{} removed, {} freed", count(view.removed, "content"), size(view.freed_bytes));
     if view.over_bytes > 0 {
         text.push_str(&format!(
             "\nthe quota is still exceeded by {}: what is left is pinned; mesh-node unpin lets it go",
@@ -221,26 +221,44 @@ pub fn limits(view: &StatusView) -> String {
     format!("up {}, down {}", limit(view.limit_up_bytes_per_s, rate), limit(view.limit_down_bytes_per_s, rate))
 }
 
+/// The quota in force.
+#[must_use]
+pub fn quota(view: &StatusView) -> String {
+    format!("quota {}", limit(view.quota_bytes, size))
+}
+
 fn limit(bytes: u64, text: fn(u64) -> String) -> String {
     if bytes == 0 { "none".to_owned() } else { text(bytes) }
 }
 
-fn status(view: &StatusView) -> String {
+/// A node at a glance; `runs` is whether it does so for longer than this answer takes.
+#[must_use]
+pub fn status(view: &StatusView, runs: bool) -> String {
+    let known = count(view.nodes_known, "node");
     let mut lines = vec![
         format!("node      {} {}", view.node, printable(&view.name)),
         format!("member    {}", view.member.map_or_else(|| "none".to_owned(), |member| member.to_string())),
-        format!("running   {} ({})", duration(view.uptime_ms), printable(&view.agent)),
-        format!("listening {}", view.listening.join(" ")),
-        format!("peers     {} connected, {} nodes known", view.peers_connected, view.nodes_known),
+    ];
+    if runs {
+        let waiting = count(view.requests_waiting, "request");
+        lines.extend([
+            format!("running   {} ({})", duration(view.uptime_ms), printable(&view.agent)),
+            format!("listening {}", view.listening.join(" ")),
+            format!("peers     {} connected, {known} known", view.peers_connected),
+            format!("serving   {waiting} waiting, {} unreceipted", size(view.unreceipted_bytes)),
+        ]);
+    } else {
+        lines.extend(["running   no; mesh-node up starts it".to_owned(), format!("peers     {known} known")]);
+    }
+    lines.extend([
         format!("contents  {}", view.contents),
-        format!("serving   {} requests wait, {} unreceipted", view.requests_waiting, size(view.unreceipted_bytes)),
         format!(
             "limits    up {}, down {}, quota {}",
             limit(view.limit_up_bytes_per_s, rate),
             limit(view.limit_down_bytes_per_s, rate),
             limit(view.quota_bytes, size)
         ),
-    ];
+    ]);
     for transfer in &view.transfers {
         let waiting = if transfer.waiting_for.is_empty() { "" } else { ", waits for " };
         lines.push(format!(
@@ -303,7 +321,7 @@ fn topology(view: &TopologyView) -> String {
             format!("{} ms", link.cost_ms_per_mib),
         ]);
     }
-    format!("{} nodes known\n{}", view.nodes.len(), or_none(&table, "no link stands"))
+    format!("{} known\n{}", count(view.nodes.len() as u64, "node"), or_none(&table, "no link stands"))
 }
 
 fn doctor(view: &DoctorView) -> String {

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use mesh_node::Overrides;
 use mesh_node::api::call::answer_of;
 use mesh_proto::CommunityId;
+use mesh_proto::port::view::{Finding, StatusView};
 use mesh_proto::port::{UserCommand, UserReply};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::args::Command;
 use super::fault::Fault;
@@ -48,22 +49,62 @@ pub async fn run(context: &Context, command: Command) -> Result<(), Fault> {
     };
     let own = session.is_own();
     session.close().await;
-    let (asked, reply) = result?;
+    let (asked, mut reply) = result?;
+    if own && let UserReply::Doctor(view) = &mut reply {
+        let problems = view.findings.iter().take_while(|finding| finding.severity == "problem").count();
+        view.findings.insert(problems, no_node());
+    }
     let mut text = show::reply(&asked, &reply);
     if own && let (UserCommand::Verify { .. }, UserReply::Getting(_)) = (&asked, &reply) {
         text.push_str("\nno node runs here that could do it: mesh-node up does");
     }
-    if let (Command::Limit { .. }, UserReply::Status(status)) = (&command, &reply) {
-        let limits = json!({
-            "limit_up_bytes_per_s": status.limit_up_bytes_per_s,
-            "limit_down_bytes_per_s": status.limit_down_bytes_per_s,
-        });
-        return output::say(&if context.json { format!("{limits:#}") } else { show::limits(status) });
+    if let UserReply::Status(status) = &reply
+        && let Some((words, data)) = in_force(&command, status)
+    {
+        return output::say(&if context.json { format!("{data:#}") } else { words });
+    }
+    let is_status = matches!(command, Command::Status);
+    if own
+        && is_status
+        && let UserReply::Status(status) = &reply
+    {
+        text = show::status(status, false);
     }
     match context.json {
-        true => output::say(&format!("{:#}", answer_of(reply)?.view)),
+        true => {
+            let mut view = answer_of(reply)?.view;
+            if is_status {
+                view["running"] = json!(!own);
+            }
+            output::say(&format!("{view:#}"))
+        }
         false if context.quiet && matches!(reply, UserReply::Done) => Ok(()),
         false => output::say(&text),
+    }
+}
+
+/// What a command about limits says of those in force, for people and as data.
+fn in_force(command: &Command, status: &StatusView) -> Option<(String, Value)> {
+    match command {
+        Command::Limit { .. } => {
+            let data = json!({
+                "limit_up_bytes_per_s": status.limit_up_bytes_per_s,
+                "limit_down_bytes_per_s": status.limit_down_bytes_per_s,
+            });
+            Some((show::limits(status), data))
+        }
+        Command::Quota { .. } => Some((show::quota(status), json!({ "quota_bytes": status.quota_bytes }))),
+        _ => None,
+    }
+}
+
+/// What is wrong when a node had to be started to ask it.
+fn no_node() -> Finding {
+    Finding {
+        severity: "warning".to_owned(),
+        subject: "node".to_owned(),
+        message: "none runs here, so nobody can fetch what is shared; one was started for this look".to_owned(),
+        cure: "run mesh-node up, or install it as a service".to_owned(),
     }
 }
 
@@ -87,6 +128,11 @@ async fn question_and_answer(
         wait_for_peers(context, session, &asked).await?;
     }
     let reply = session.ask(asked.clone()).await?;
+    // Whoever sets limits sees those in force.
+    let reply = match asked {
+        UserCommand::Limit { .. } => session.ask(UserCommand::Status).await?,
+        _ => reply,
+    };
     Ok((asked, reply))
 }
 
@@ -138,7 +184,8 @@ async fn question(session: &Session, command: &Command) -> Result<UserCommand, F
         Command::Cancel { id } => UserCommand::Cancel { content: resolve::content(session, id).await? },
         Command::Limit { up: None, down: None } => UserCommand::Status,
         Command::Limit { up, down } => UserCommand::Limit { up_bytes_per_s: *up, down_bytes_per_s: *down },
-        Command::Quota { size } => UserCommand::Quota { bytes: *size },
+        Command::Quota { size: None } => UserCommand::Status,
+        Command::Quota { size: Some(bytes) } => UserCommand::Quota { bytes: *bytes },
         Command::Gc => UserCommand::Gc,
         Command::Verify { id } => UserCommand::Verify { content: resolve::content(session, id).await? },
         Command::Status => UserCommand::Status,

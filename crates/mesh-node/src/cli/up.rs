@@ -12,7 +12,7 @@ use serde_json::json;
 use super::args::UpArgs;
 use super::fault::Fault;
 use super::interrupt::Interrupt;
-use super::session::{self, Session, Stay};
+use super::session::{self, Session};
 use super::{Context, logging, output};
 
 /// How long to wait for the first address that others can reach, once there is one.
@@ -24,10 +24,11 @@ const ADDRESS_DELAY: Duration = Duration::from_millis(20);
 /// # Errors
 /// A [`Fault`] if it can't start; another node on the folder is one.
 pub async fn run(context: &Context, args: UpArgs) -> Result<(), Fault> {
-    let config = Config::load(&context.data, &args.node.overrides())?;
+    let overrides = args.node.overrides();
+    let config = Config::load(&context.data, &overrides)?;
     logging::start(config.log(), context.verbose);
     let everywhere = config.listen().iter().any(|listen| ip_of(listen).is_some_and(|ip| ip.is_unspecified()));
-    let started = session::start(config, Stay::Long).await.map_err(|fault| match fault.outcome {
+    let started = session::start_to_stay(&context.data, &overrides).await.map_err(|fault| match fault.outcome {
         Outcome::InUse => {
             Fault { cure: "Stop that node, or give this one its own folder with --data.".into(), ..fault }
         }
