@@ -69,10 +69,11 @@ fn main() -> ExitCode {
         .end(&options.repeating.saying)
 }
 
-/// What was fetched is right, and gone.
+/// What was fetched is right, and gone, also from the disk: whoever syncs next would wait for that.
 fn end(tree: &Path, copy: &Path) {
     files::assert_same_tree(tree, copy);
     fs::remove_dir_all(copy).expect("a copy can be removed");
+    system(&format!("sync -f {}", tree.display()));
 }
 
 /// rsync's daemon, serving one folder.

@@ -10,6 +10,8 @@ use mesh_tests::{Host, Running, TestNode, files, wait};
 const MEETING: Duration = Duration::from_secs(60);
 const LIMIT: Duration = Duration::from_secs(1200);
 const TRACKER_PORT: u16 = 6969;
+/// Each is in a network namespace of its own.
+const RQBIT_API: &str = "127.0.0.1:3030";
 
 /// What came of a run.
 pub struct Course {
@@ -179,8 +181,8 @@ impl Swarm for Rqbit {
     }
 
     fn obstacle(&self) -> Option<String> {
-        lacks(&["rqbit", "mktorrent", "opentracker"])
-            .map(|lacking| format!("{lacking} (cargo install rqbit; apt-get install mktorrent opentracker)"))
+        lacks(&["rqbit", "mktorrent", "opentracker", "curl"])
+            .map(|lacking| format!("{lacking} (cargo install rqbit; apt-get install mktorrent opentracker curl)"))
     }
 
     fn run(&self, seed: &Host, getters: &[Host], third: &Host, file: &Path, folder: &Path) -> Vec<Duration> {
@@ -188,11 +190,12 @@ impl Swarm for Rqbit {
         let start = |host: &Host, target: &Path, home: &Path| {
             let mut command = host.place().command("rqbit");
             command.env("HOME", home).args(["--disable-dht", "--disable-lsd", "--disable-upnp-port-forward"]);
+            command.args(["--http-api-listen-addr", RQBIT_API]);
             command.args(["download", "--overwrite", "--output-folder"]).arg(target).arg(&torrent);
             Running::start(command)
         };
         let is_finished = |host: &mut Host| {
-            let get = format!("ip netns exec {} curl -sf http://127.0.0.1:3030/torrents/0/stats/v1", host.namespace);
+            let get = format!("ip netns exec {} curl -sf http://{RQBIT_API}/torrents/0/stats/v1", host.namespace);
             try_system(&get) && system(&get).contains("\"finished\":true")
         };
         let _seed = start(seed, &seeded(file, folder), &folder.join("home-seed"));
