@@ -15,6 +15,7 @@ use mesh_proto::port::store::{Row, StoreInput};
 use mesh_proto::{ChunkSet, CommandId, ContentId};
 use parking_lot::{Mutex, RwLock};
 
+use crate::chunk_buffers::ChunkBuffers;
 use crate::content::{Content, Opened, Reception, Record};
 use crate::disk::{self, Disk, SystemDisk};
 use crate::index::{Index, MemoryIndex, SledIndex};
@@ -89,6 +90,7 @@ pub struct Engine {
     pub(crate) folder: PathBuf,
     pub(crate) manifests: Manifests,
     pub(crate) pace: Pace,
+    pub(crate) chunk_buffers: ChunkBuffers,
     log: Mutex<Log>,
     /// Held while it is noted how a content stands: what the log says and what is here are one.
     noting: Mutex<()>,
@@ -154,6 +156,7 @@ impl Engine {
             index,
             manifests,
             pace: Pace::default(),
+            chunk_buffers: ChunkBuffers::default(),
             log: Mutex::new(log),
             noting: Mutex::new(()),
             kept: Mutex::new(state.kept),

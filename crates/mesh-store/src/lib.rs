@@ -13,6 +13,7 @@
 //! | `space` | which bytes of a content lie in which file |
 //! | `share`, `cut` | what a person shares; reading, cutting and hashing it |
 //! | `source`, `sink` | the payload's way out and in; both verify every chunk |
+//! | `chunk_buffers` | memory for chunks on either way |
 //! | `receive`, `pieces`, `finish` | a reception's begin, what comes besides chunks, its end |
 //! | `checkpoint`, `pace` | what is kept between, and when |
 //! | `look`, `verify` | looking whether files are as they were; reading them again |
@@ -23,6 +24,7 @@
 //! file never stands under its final name.
 
 mod checkpoint;
+mod chunk_buffers;
 mod content;
 mod copy;
 mod cut;

@@ -88,6 +88,7 @@ impl Sink {
             let offset = self.reception.layout.read().offset_of(self.next).ok_or(SinkError::NotOpen)?;
             let chunks = ChunkRange { start: self.next, count: 1 };
             self.write_run(&Run { chunks, offset, bytes: &chunk })?;
+            self.store.chunk_buffers.give(chunk);
             self.next += 1;
         }
         Ok(rest)
@@ -169,8 +170,17 @@ impl Sink {
         if self.next >= self.chunks.end() {
             return Err(SinkError::TooMany);
         }
+        if self.partial.is_empty() {
+            self.partial = self.store.chunk_buffers.take(self.length(self.next)?.max(rest.len()));
+        }
         self.partial.extend_from_slice(rest);
         Ok(())
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.store.chunk_buffers.give(std::mem::take(&mut self.partial));
     }
 }
 
@@ -192,7 +202,7 @@ impl PayloadSink for Sink {
             return 0;
         }
         let count = u32::try_from(self.partial.len()).unwrap_or(0);
-        pieces::keep_aside(&self.store, &self.reception, self.next, self.partial);
+        pieces::keep_aside(&self.store, &self.reception, self.next, self.partial.clone());
         count
     }
 }

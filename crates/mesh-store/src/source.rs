@@ -104,6 +104,12 @@ impl Source {
     }
 }
 
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.store.chunk_buffers.give(std::mem::take(&mut self.buffer));
+    }
+}
+
 impl PayloadSource for Source {
     fn read(&mut self, out: &mut [u8]) -> Result<usize, SourceError> {
         let mut filled = 0;
@@ -126,6 +132,10 @@ impl PayloadSource for Source {
                 filled += length;
             } else {
                 let mut buffer = std::mem::take(&mut self.buffer);
+                if buffer.capacity() < length {
+                    self.store.chunk_buffers.give(buffer);
+                    buffer = self.store.chunk_buffers.take(length);
+                }
                 buffer.resize(length, 0);
                 self.read_verified(self.next, &mut buffer)?;
                 (self.buffer, self.given) = (buffer, skip);
