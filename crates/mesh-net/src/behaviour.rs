@@ -22,6 +22,7 @@ use crate::config::{NetConfig, StartError};
 use crate::doorway::Doorway;
 use crate::interfaces::own_address_towards;
 use crate::keepalive::Keepalive;
+use crate::read_ahead::ReadAhead;
 use crate::streams;
 
 /// The name nodes identify themselves under.
@@ -71,7 +72,7 @@ pub(crate) fn build_swarm(config: &NetConfig, keypair: Keypair) -> Result<Swarm<
     Ok(Swarm::new(transport, behaviour, keypair.public().to_peer_id(), swarm))
 }
 
-/// TCP watched over by the kernel, Noise, Yamux.
+/// TCP watched over by the kernel and read in large pieces, Noise, Yamux.
 fn transport(
     keypair: &Keypair,
     keepalive: Option<Keepalive>,
@@ -81,7 +82,7 @@ fn transport(
         if let Some(keepalive) = keepalive {
             keepalive.watch(&stream.0);
         }
-        stream
+        ReadAhead::new(stream)
     };
     let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true)).map(watched);
     let secured = tcp.upgrade(upgrade::Version::V1Lazy).authenticate(noise::Config::new(keypair)?);

@@ -13,6 +13,7 @@
 //! | one connection's shared state, its control stream and its probe | `connection`, `control`, `probe` |
 //! | what counts as a sign of life | `pulse` |
 //! | what the kernel watches over | `keepalive` |
+//! | reading from a socket in large pieces | `read_ahead` |
 //! | payload that comes / goes | `getter` / `source` |
 //! | where a frame ends | [`framing`], open to who tries it on any bytes |
 //!
@@ -42,6 +43,7 @@ mod lookup;
 mod meeting;
 mod probe;
 mod pulse;
+mod read_ahead;
 mod routes;
 mod source;
 mod streams;
