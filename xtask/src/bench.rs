@@ -35,6 +35,8 @@ enum Measurement {
     Loopback,
     /// Both ends of very large files, one of them made up on the way.
     Memory,
+    /// What is fetched again after `kill -9`, and after a power cut.
+    Refetch,
     /// A node with many shared files comes back.
     Restart,
     /// Sharing a large file, beside b3sum.
@@ -59,6 +61,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         Measurement::Lan => "bench-lan",
         Measurement::Loopback => "bench-loopback",
         Measurement::Memory => "bench-memory",
+        Measurement::Refetch => "bench-refetch",
         Measurement::Restart => "bench-restart",
         Measurement::Share => "bench-share",
         Measurement::Sim => "bench-sim",
