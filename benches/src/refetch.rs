@@ -22,6 +22,8 @@ use serde_json::json;
 
 const LIMIT: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(20);
+/// By then some of what is here was read again, if there is any.
+const BEGUN: Duration = Duration::from_secs(10);
 /// What is here no longer grows: all of it was read again.
 const SETTLED: Duration = Duration::from_secs(1);
 const SEED: u64 = 0x6d65_7368;
@@ -79,15 +81,15 @@ fn kill(here: &Path, ticket: &str, strike_at: u64, mut source: TestNode) -> [u64
     getter.up();
     let fetch = getter.start_fetch(ticket, &here.join("copy"));
     let done = |getter: &TestNode| json::find(&getter.status(), "done_bytes").and_then(serde_json::Value::as_u64);
-    let before = wait::until("enough of it", LIMIT, || done(&getter).filter(|done| *done >= strike_at));
+    let _ = wait::until("enough of it", LIMIT, || done(&getter).filter(|done| *done >= strike_at));
+    // Nothing comes any more, so this is what had been verified when the kill strikes.
+    source.crash();
+    let before = done(&getter).unwrap_or(0);
     getter.crash();
     let _ = fetch.kill();
-    source.stop();
     getter.up();
-    let began = Instant::now();
-    let (mut after, mut since) = (0, began);
-    while since.elapsed() < SETTLED {
-        assert!(began.elapsed() < LIMIT, "what is here grows without a source");
+    let (began, mut after, mut since) = (Instant::now(), 0, Instant::now());
+    while goes_on(began, after, since) {
         let now = done(&getter).unwrap_or(0);
         if now != after {
             (after, since) = (now, Instant::now());
@@ -96,6 +98,13 @@ fn kill(here: &Path, ticket: &str, strike_at: u64, mut source: TestNode) -> [u64
     }
     getter.stop();
     [before, after]
+}
+
+/// Whether what is here may still grow: nothing was read again yet, or some was a moment ago.
+fn goes_on(began: Instant, after: u64, since: Instant) -> bool {
+    let settled = if after == 0 { BEGUN } else { SETTLED };
+    assert!(began.elapsed() < LIMIT, "what is here grows without a source");
+    since.elapsed() < settled
 }
 
 /// The same of a node that loses what was not synced.
@@ -124,8 +133,8 @@ async fn cut_power(here: &Path, ticket: &str, strike_at: u64, mut source: TestNo
     source.stop();
     disk.power_cut(seed);
     let getter = start(here, &disk).await;
-    let (mut after, mut since) = (0, Instant::now());
-    while since.elapsed() < SETTLED {
+    let (began, mut after, mut since) = (Instant::now(), 0, Instant::now());
+    while goes_on(began, after, since) {
         let now = done_bytes(&getter).await;
         if now != after {
             (after, since) = (now, Instant::now());

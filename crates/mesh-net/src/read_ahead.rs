@@ -8,9 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures::{AsyncRead, AsyncWrite};
-
-/// Read at once when more is waiting than was asked for.
-const AHEAD_BYTES: usize = 64 * 1024;
+use mesh_proto::limits::READ_AHEAD_BYTES;
 
 /// A stream that is read in large pieces. Writes go straight through.
 pub(crate) struct ReadAhead<S> {
@@ -37,7 +35,7 @@ impl<S> ReadAhead<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for ReadAhead<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, out: &mut [u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if this.given == this.filled && !(this.is_busy && out.len() < AHEAD_BYTES) {
+        if this.given == this.filled && !(this.is_busy && out.len() < READ_AHEAD_BYTES) {
             let read = Pin::new(&mut this.stream).poll_read(context, out);
             match &read {
                 Poll::Ready(Ok(count)) if *count > 0 && *count == out.len() => this.is_busy = true,
@@ -46,7 +44,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for ReadAhead<S> {
             return read;
         }
         if this.given == this.filled {
-            this.ahead.resize(AHEAD_BYTES, 0);
+            this.ahead.resize(READ_AHEAD_BYTES, 0);
             (this.given, this.filled) = (0, 0);
             match Pin::new(&mut this.stream).poll_read(context, &mut this.ahead) {
                 Poll::Ready(Ok(count)) => this.filled = count,

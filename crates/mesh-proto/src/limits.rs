@@ -38,6 +38,10 @@ pub const LARGE_SLICES_OUT_MAX: usize = 32;
 /// Payload sources open over all connections, each of which may hold a chunk; at the limit the one used longest ago is
 /// closed, and opened anew when its request gets its next grant.
 pub const PAYLOAD_SOURCES_OPEN_MAX: usize = 8;
+/// Memory for chunks that is kept to be used again, in chunks.
+pub const CHUNK_BUFFERS_SPARE_MAX: usize = 2;
+/// Read at once from a socket where more is waiting than was asked for.
+pub const READ_AHEAD_BYTES: usize = 64 * 1024;
 
 /// The smallest chunk that any content's parameters allow, its last one excepted.
 pub const CHUNK_BYTES_MIN: u32 = 4 * 1024;
@@ -156,23 +160,24 @@ const STRANGERS_LOOKUP_BYTES_MAX: usize = LOOKUP_KEYS_KEPT_MAX
     * LOOKUP_PROVIDERS_KEPT_MAX
     * (256 + LOOKUP_ADDRESSES_KEPT_MAX * (LOOKUP_ADDRESS_BYTES_MAX + 32));
 
-/// What all strangers together can make us hold: per connection its control and payload streams and its waiting span
-/// requests (counted at 256 bytes each); and what all connections share: long slices, the chunks that open payload
-/// sources hold, and the wider lookup's records.
+/// What all strangers together can make us hold: per connection its control and payload streams, its waiting span
+/// requests (counted at 256 bytes each) and what was read ahead; and what all connections share: long slices, the chunks
+/// that open payload sources hold or held, and the wider lookup's records.
 ///
 /// Not in it: what Yamux holds of streams that are not read (it lets a stream have 256 KiB and more before it stops its
 /// peer), the system's buffers, and what the brain keeps, whose tables have limits of their own.
 pub const STRANGERS_BYTES_MAX: usize = (CONNECTIONS_FROM_STRANGERS_MAX + CONNECTIONS_GREETING_MAX)
     * (STRANGER_CONTROL_BYTES_MAX
         + BULK_STREAMS_PER_CONNECTION_MAX * STRANGER_BULK_BYTES_MAX
-        + SPAN_REQUESTS_PER_CONNECTION_MAX * 256)
+        + SPAN_REQUESTS_PER_CONNECTION_MAX * 256
+        + READ_AHEAD_BYTES)
     + LARGE_SLICES_OUT_MAX * SLICE_BYTES_MAX
-    + PAYLOAD_SOURCES_OPEN_MAX * CHUNK_BYTES_MAX as usize
+    + (PAYLOAD_SOURCES_OPEN_MAX + CHUNK_BUFFERS_SPARE_MAX) * CHUNK_BYTES_MAX as usize
     + STRANGERS_LOOKUP_BYTES_MAX;
 
 // A third are chunks at open sources, and only where a content is shared whose chunks have 16 MiB; another third waits
 // for peers that do not read. A node whose peers behave holds a few MiB.
-const _: () = assert!(STRANGERS_BYTES_MAX <= 384 * 1024 * 1024);
+const _: () = assert!(STRANGERS_BYTES_MAX <= 416 * 1024 * 1024);
 const _: () = assert!(RECORDS_PER_MESSAGE_MAX * RECORD_BYTES_MAX <= CONTROL_FRAME_BYTES_MAX);
 const _: () = assert!(PAGE_BYTES_MAX < CONTROL_FRAME_BYTES_MAX);
 const _: () = assert!(SPAN_BYTES_MAX >= CHUNK_BYTES_MAX as u64);

@@ -3,10 +3,9 @@
 //! A few large buffers are used again and again. Each is filled by another thread, and the system's allocator keeps for
 //! each thread what it gave back: with chunks of 16 MiB that would be much more than what is in use.
 
+use mesh_proto::limits::{CHUNK_BUFFERS_SPARE_MAX, CHUNK_BYTES_MAX};
 use parking_lot::Mutex;
 
-/// Buffers kept while nobody needs them.
-const SPARE_MAX: usize = 2;
 /// What is shorter is left to the allocator.
 const LARGE_BYTES: usize = 1 << 20;
 
@@ -27,9 +26,9 @@ impl ChunkBuffers {
 
     /// Takes one back.
     pub fn give(&self, buffer: Vec<u8>) {
-        if buffer.capacity() >= LARGE_BYTES {
+        if (LARGE_BYTES..=CHUNK_BYTES_MAX as usize).contains(&buffer.capacity()) {
             let mut spare = self.spare.lock();
-            if spare.len() < SPARE_MAX {
+            if spare.len() < CHUNK_BUFFERS_SPARE_MAX {
                 spare.push(buffer);
             }
         }
@@ -56,8 +55,8 @@ mod tests {
     #[test]
     fn few_are_kept() {
         let buffers = ChunkBuffers::default();
-        let all: Vec<Vec<u8>> = (0..SPARE_MAX + 3).map(|_| buffers.take(LARGE_BYTES)).collect();
+        let all: Vec<Vec<u8>> = (0..CHUNK_BUFFERS_SPARE_MAX + 3).map(|_| buffers.take(LARGE_BYTES)).collect();
         all.into_iter().for_each(|buffer| buffers.give(buffer));
-        assert_eq!(buffers.spare.lock().len(), SPARE_MAX);
+        assert_eq!(buffers.spare.lock().len(), CHUNK_BUFFERS_SPARE_MAX);
     }
 }

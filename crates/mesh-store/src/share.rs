@@ -49,10 +49,10 @@ impl Seen {
 
     fn see(&mut self, name: &str, metadata: &Metadata) {
         self.changed_ns = self.changed_ns.max(metadata.changed_ns);
-        let Metadata { size_bytes, mode, modified_ns, changed_ns, inode, device, .. } = metadata;
+        let Metadata { size_bytes, mode, modified_ns, changed_ns, device, .. } = metadata;
         self.hasher.update(&(name.len() as u64).to_le_bytes());
         self.hasher.update(name.as_bytes());
-        for figure in [*size_bytes, u64::from(*mode), *inode, *device] {
+        for figure in [*size_bytes, u64::from(*mode), *device] {
             self.hasher.update(&figure.to_le_bytes());
         }
         for time in [modified_ns, changed_ns] {

@@ -39,8 +39,9 @@ pub fn open(store: &Arc<Engine>, span: SpanAddress) -> Result<Sink, SinkError> {
         if kept.len() < skip {
             return Err(SinkError::NotOpen);
         }
-        partial = kept;
-        partial.truncate(skip);
+        let length = reception.layout.read().length(span.chunks.start).ok_or(SinkError::NotOpen)?;
+        partial = store.chunk_buffers.take(length as usize);
+        partial.extend_from_slice(&kept[..skip]);
     }
     Ok(Sink {
         store: store.clone(),
@@ -171,7 +172,7 @@ impl Sink {
             return Err(SinkError::TooMany);
         }
         if self.partial.is_empty() {
-            self.partial = self.store.chunk_buffers.take(self.length(self.next)?.max(rest.len()));
+            self.partial = self.store.chunk_buffers.take(self.length(self.next)?);
         }
         self.partial.extend_from_slice(rest);
         Ok(())

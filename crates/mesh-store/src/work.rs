@@ -189,7 +189,7 @@ fn verify_content(store: &Arc<Engine>, command: CommandId, id: ContentId) -> Res
             return Err(receive::longer(&stored));
         }
         let after = store.disk.metadata(Path::new(&stored.path));
-        if identity.is_some() && after.ok().map(|after| Identity::of(&after)) != identity {
+        if identity.is_some_and(|identity| !after.is_ok_and(|after| identity.looks_like(&after))) {
             return Err(Failure::passing(format!("{} changed while it was read; verify it again", stored.path)));
         }
         store.renew_identity(&content, Record { stored, identity, repairing: false })?;

@@ -194,6 +194,14 @@ impl Book {
         self.counts.get(&kind).is_some_and(|count| *count >= limit(kind))
     }
 
+    /// Whether a record by this name would be one more, and its signer may have one more.
+    #[must_use]
+    pub fn may_add(&self, name: &RecordName) -> bool {
+        let entries = self.per_publisher.get(&name.signer).copied().unwrap_or(0);
+        let is_within = name.kind != RecordKind::Catalogue || entries < CATALOGUE_ENTRIES_PER_PUBLISHER_MAX;
+        is_within && self.find(name).is_none()
+    }
+
     /// All of a name's kind, in the order of names from its own place on, round.
     pub fn all_from(&self, name: &RecordName) -> impl Iterator<Item = &RecordName> {
         let [first, last] = bounds(name.kind);

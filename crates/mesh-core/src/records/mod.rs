@@ -120,6 +120,8 @@ const DEBOUNCE: Duration = Duration::from_millis(300);
 const RECLAIM: Duration = Duration::from_secs(30);
 /// Holdings are gathered so long.
 const BATCH: Duration = Duration::from_millis(200);
+/// So many records are looked at for one that may go.
+const LOOKED_AT_MAX: usize = 1024;
 /// A peer that sent so many bad signatures is no longer listened to.
 const BAD_SIGNATURES_MAX: u32 = 8;
 
@@ -269,11 +271,11 @@ impl Records {
         kept != Kept::No
     }
 
-    /// A verified record: kept and written down if it is news. One of ours finds room in any case.
+    /// A verified record: kept and written down if it is news. `ours` finds room in a book that strangers filled.
     fn keep(&mut self, ctx: &mut Context, record: &SharedRecord, ours: bool) -> Kept {
         let Some(outline) = record.outline() else { return Kept::No };
         let name = outline.name();
-        if self.book.is_full(name.kind) && self.book.find(name).is_none() && (ours || self.is_of_ours(ctx, name)) {
+        if self.book.is_full(name.kind) && self.book.may_add(name) && (ours || self.is_of_ours(ctx, name)) {
             self.make_room(ctx, name);
         }
         let put = match ctx.planted.is(Defect::AcceptOldVersion) {
@@ -297,16 +299,20 @@ impl Records {
         Kept::News
     }
 
-    /// Lets a stranger's record go. Keys cost nothing: strangers who fill the book could else keep a community from
-    /// knowing its own, and from hearing whom it threw out.
+    /// Lets a stranger's record go. Keys cost nothing: strangers who fill the book could else keep us from noting whom we
+    /// threw out. A revocation goes with what it takes back, and last.
     fn make_room(&mut self, ctx: &mut Context, name: &RecordName) {
-        let gone = self.book.all_from(name).find(|other| !self.is_of_ours(ctx, other)).copied();
-        if let Some(gone) = gone {
+        let strangers = || self.book.all_from(name).take(LOOKED_AT_MAX).filter(|other| !self.is_of_ours(ctx, other));
+        let idle = |other: &&RecordName| other.kind != RecordKind::Revocation || self.taken_back(other).is_empty();
+        let Some(gone) = strangers().find(idle).or_else(|| strangers().next()).copied() else { return };
+        let mut all = if gone.kind == RecordKind::Revocation { self.taken_back(&gone) } else { Vec::new() };
+        all.push(gone);
+        for gone in all {
             self.book.remove(&gone);
             self.keeping.note(ctx, gone);
-            self.changed = true;
-            ctx.count(EventKind::LimitRecords);
+            self.changed |= matches!(gone.kind, RecordKind::NodeCertificate | RecordKind::Membership);
         }
+        ctx.count(EventKind::LimitRecords);
     }
 
     /// A record of our own that a peer had and we had not: from a life before the disk was lost, or before the identity

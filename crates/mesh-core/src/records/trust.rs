@@ -50,37 +50,40 @@ impl Records {
     /// a member's key, so a certificate alone does not count.
     #[must_use]
     pub fn is_acquainted(&self, ctx: &Context, node: NodeId) -> bool {
-        self.member_of(node).is_some_and(|member| self.is_fellow(ctx, member))
-    }
-
-    /// Whether a member is our own, or in a community of ours.
-    fn is_fellow(&self, ctx: &Context, member: MemberId) -> bool {
+        let Some(member) = self.member_of(node) else { return false };
+        let own = self.own_member.map(MemberId).or_else(|| self.member_of(ctx.node));
+        let is_ours = |community: CommunityId| {
+            self.own_communities.contains(&community.0) || own.is_some_and(|own| self.belongs(ctx, own, community))
+        };
         let mut communities = self.book.vouchers(RecordKind::Membership, member.0).map(CommunityId);
-        self.member_here(ctx) == Some(member)
-            || communities.any(|community| self.belongs(ctx, member, community) && self.is_ours(ctx, community))
+        own == Some(member) || communities.any(|community| self.belongs(ctx, member, community) && is_ours(community))
     }
 
-    /// Whether a community was founded here, or counts our member as its own.
-    fn is_ours(&self, ctx: &Context, community: CommunityId) -> bool {
-        self.own_communities.contains(&community.0)
-            || self.member_here(ctx).is_some_and(|own| self.belongs(ctx, own, community))
-    }
-
-    fn member_here(&self, ctx: &Context) -> Option<MemberId> {
-        self.member_of(ctx.node).or(self.own_member.map(MemberId))
-    }
-
-    /// Whether a record is our own, a fellow's, or a community's of ours.
+    /// Whether a record is our own, or rests on a key that is here: our member's, or one of a community founded here.
+    /// Anybody may call our node his, or our member one of his community, so what others signed of us does not count.
     pub(super) fn is_of_ours(&self, ctx: &Context, name: &RecordName) -> bool {
-        let (node, member, community) = (NodeId(name.signer), MemberId(name.signer), CommunityId(name.signer));
+        let (node, member) = (NodeId(name.signer), MemberId(name.signer));
+        let is_founded_here = self.own_communities.contains(&name.signer);
         match name.kind {
             RecordKind::Node | RecordKind::Catalogue | RecordKind::Version => {
-                node == ctx.node || self.is_acquainted(ctx, node)
+                node == ctx.node || self.member_of(node).is_some_and(|member| self.is_of_a_key_here(ctx, member))
             }
-            RecordKind::NodeCertificate => self.is_fellow(ctx, member),
-            RecordKind::Membership => self.is_ours(ctx, community),
-            RecordKind::Revocation => self.is_fellow(ctx, member) || self.is_ours(ctx, community),
+            RecordKind::NodeCertificate => self.is_of_a_key_here(ctx, member),
+            RecordKind::Membership => is_founded_here,
+            RecordKind::Revocation => is_founded_here || self.is_of_a_key_here(ctx, member),
         }
+    }
+
+    fn is_of_a_key_here(&self, ctx: &Context, member: MemberId) -> bool {
+        let mut founded = self.own_communities.iter().copied().map(CommunityId);
+        self.own_member == Some(member.0) || founded.any(|community| self.belongs(ctx, member, community))
+    }
+
+    /// What is known here that a revocation takes back.
+    pub(super) fn taken_back(&self, revocation: &RecordName) -> Vec<RecordName> {
+        let vouchers = [RecordKind::NodeCertificate, RecordKind::Membership];
+        let named = vouchers.map(|kind| RecordName { kind, ..*revocation });
+        named.into_iter().filter(|name| self.book.find(name).is_some()).collect()
     }
 
     /// Whether a peer may have a content.
@@ -90,7 +93,9 @@ impl Records {
             return true;
         }
         let member = self.member_of(node);
-        (member.is_some() && member == self.member_of(ctx.node)) || self.admits(ctx, member, access)
+        // By the key that is here, not by a certificate: anybody may call this node his own.
+        let is_own = member.is_some_and(|member| self.own_member == Some(member.0));
+        is_own || self.admits(ctx, member, access)
     }
 
     /// Whether a rule of somebody else's lets this node have a content.

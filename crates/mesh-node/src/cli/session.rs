@@ -73,7 +73,7 @@ async fn start(config: Config, stay: Stay) -> Result<Session, Fault> {
 ///
 /// # Errors
 /// A [`Fault`]; nothing runs then.
-pub async fn start_to_stay(data: &Path, overrides: &Overrides) -> Result<Session, Fault> {
+pub async fn start_to_stay(data: &Path, overrides: &Overrides, interrupt: &Interrupt) -> Result<Session, Fault> {
     let deadline = Instant::now() + JOIN_TIMEOUT;
     loop {
         match start(Config::load(data, overrides)?, Stay::Long).await {
@@ -81,7 +81,10 @@ pub async fn start_to_stay(data: &Path, overrides: &Overrides) -> Result<Session
                 if Client::find(data).await.is_some() {
                     return Err(fault);
                 }
-                tokio::time::sleep(JOIN_DELAY).await;
+                tokio::select! {
+                    () = tokio::time::sleep(JOIN_DELAY) => {}
+                    () = interrupt.wait() => return Err(Fault::interrupted("")),
+                }
             }
             result => return result,
         }

@@ -28,11 +28,13 @@ pub async fn run(context: &Context, args: UpArgs) -> Result<(), Fault> {
     let config = Config::load(&context.data, &overrides)?;
     logging::start(config.log(), context.verbose);
     let everywhere = config.listen().iter().any(|listen| ip_of(listen).is_some_and(|ip| ip.is_unspecified()));
-    let started = session::start_to_stay(&context.data, &overrides).await.map_err(|fault| match fault.outcome {
-        Outcome::InUse => {
-            Fault { cure: "Stop that node, or give this one its own folder with --data.".into(), ..fault }
+    let started = session::start_to_stay(&context.data, &overrides, &context.interrupt).await.map_err(|fault| {
+        match fault.outcome {
+            Outcome::InUse => {
+                Fault { cure: "Stop that node, or give this one its own folder with --data.".into(), ..fault }
+            }
+            _ => fault,
         }
-        _ => fault,
     })?;
     if args.stop_with_stdin {
         stop_with_stdin(context.interrupt.clone());

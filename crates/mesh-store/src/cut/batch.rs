@@ -8,6 +8,8 @@ use super::parts::Parts;
 
 /// Bytes read at once, and then cut while they are near the processor.
 const READ_BYTES: u64 = 1 << 20;
+/// No fewer, also of a file that seems to be empty: it may be one that does not know its size.
+const READ_BYTES_MIN: u64 = 64 << 10;
 /// Bytes of a batch, beside those carried over from the one before.
 const BATCH_BYTES: usize = 8 << 20;
 
@@ -27,7 +29,7 @@ impl Batch {
     /// An empty one, for chunks no longer than this and `total_bytes` in all batches.
     pub(super) fn new(chunk_bytes_max: u32, total_bytes: u64) -> Self {
         // One more, to see that there is none.
-        let read_bytes = total_bytes.saturating_add(1).min(READ_BYTES) as usize;
+        let read_bytes = total_bytes.saturating_add(1).clamp(READ_BYTES_MIN, READ_BYTES) as usize;
         let room = BATCH_BYTES + chunk_bytes_max as usize;
         Self { bytes: Vec::new(), room, read_bytes, filled: 0, ends: Vec::new() }
     }
