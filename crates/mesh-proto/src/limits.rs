@@ -39,7 +39,7 @@ pub const LARGE_SLICES_OUT_MAX: usize = 32;
 /// closed, and opened anew when its request gets its next grant.
 pub const PAYLOAD_SOURCES_OPEN_MAX: usize = 8;
 /// Memory for chunks that is kept to be used again, in chunks.
-pub const CHUNK_BUFFERS_SPARE_MAX: usize = 2;
+pub const CHUNK_BUFFERS_SPARE_MAX: usize = 1;
 /// Read at once from a socket where more is waiting than was asked for.
 pub const READ_AHEAD_BYTES: usize = 64 * 1024;
 
@@ -177,7 +177,7 @@ pub const STRANGERS_BYTES_MAX: usize = (CONNECTIONS_FROM_STRANGERS_MAX + CONNECT
 
 // A third are chunks at open sources, and only where a content is shared whose chunks have 16 MiB; another third waits
 // for peers that do not read. A node whose peers behave holds a few MiB.
-const _: () = assert!(STRANGERS_BYTES_MAX <= 416 * 1024 * 1024);
+const _: () = assert!(STRANGERS_BYTES_MAX <= 384 * 1024 * 1024);
 const _: () = assert!(RECORDS_PER_MESSAGE_MAX * RECORD_BYTES_MAX <= CONTROL_FRAME_BYTES_MAX);
 const _: () = assert!(PAGE_BYTES_MAX < CONTROL_FRAME_BYTES_MAX);
 const _: () = assert!(SPAN_BYTES_MAX >= CHUNK_BYTES_MAX as u64);
