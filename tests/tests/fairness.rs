@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use mesh_tests::{Host, Lan, Running, TestNode, files, journal, wait};
+use mesh_tests::{Host, Lan, Running, TestNode, files, journal, json, wait};
 use tempfile::TempDir;
 
 const UPLINK_MBIT_PER_S: u32 = 20;
@@ -96,9 +96,11 @@ fn greedy_member(lan: &mut Lan, folder: &TempDir) -> Vec<TestNode> {
     let mut nodes: Vec<TestNode> =
         (0..GREEDY_NODES).map(|number| lan.host().node(&folder.path().join(format!("greedy-node-{number}")))).collect();
     nodes.iter_mut().for_each(TestNode::up);
-    let _ = nodes[0].run(&["member", "new", "Greedy"]);
+    let made = nodes[0].run(&["member", "new", "Greedy"]);
+    let member = json::text(&made, "member");
     for other in &nodes[1..] {
         let _ = nodes[0].run(&["member", "add-node", &other.id()]);
+        let _ = other.run(&["member", "accept", member]);
     }
     nodes
 }

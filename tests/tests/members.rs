@@ -1,7 +1,9 @@
 //! Members and communities by the command line: ids are told, names are unambiguous, what is taken back is said. Runs
 //! without root.
 
-use mesh_tests::{Folder, TestNode, json};
+use std::time::Duration;
+
+use mesh_tests::{Folder, TestNode, json, wait};
 
 /// A running node with a member of this name; the member's id.
 fn with_member(folder: &Folder, name: &str) -> (TestNode, String) {
@@ -66,5 +68,28 @@ fn all_that_was_vouched_for_is_taken_back_at_once_and_not_twice() {
     let said = ada.try_run(&["member", "revoke", &ada.id(), "--force"]).success().stdout;
     assert!(said.contains("another data folder") && said.contains("identity import"), "{said}");
     let _ = ada.try_run(&["member", "new", "ada"]).refused(4, &["for ever", "--data", "identity import"]);
+    ada.stop_and_replay();
+}
+
+#[test]
+fn a_second_node_is_a_member_s_when_both_say_so() {
+    let folder = Folder::new();
+    let (ada, member) = with_member(&folder, "ada");
+    let mut laptop = TestNode::on_loopback(&folder.path("laptop")).with_options(&["--peer", &ada.address()]);
+    laptop.up();
+    laptop.wait_for_peers(1, Duration::from_secs(20));
+    let id = laptop.id();
+    let nodes = |node: &TestNode| node.try_run(&["member", "list"]).success().stdout;
+    let _ = ada.run(&["member", "add-node", &id]);
+    let said = nodes(&ada);
+    assert!(said.contains(&format!("`member accept {member}`")), "what is left to do: {said}");
+    let _ = laptop.run(&["member", "accept", &member]);
+    let spread = || laptop.run(&["identity", "show"])["member"] == member.as_str();
+    wait::until("the certificate to spread", Duration::from_secs(20), || spread().then_some(()));
+    wait::until("the acceptance to spread", Duration::from_secs(20), || {
+        (!nodes(&ada).contains("accept") && nodes(&ada).contains(&id[..10])).then_some(())
+    });
+    let _ = ada.try_run(&["member", "accept", &"ab".repeat(32)]).refused(8, &["own member's key", "--data"]);
+    laptop.stop_and_replay();
     ada.stop_and_replay();
 }

@@ -92,10 +92,12 @@ impl Lab for Real {
 
     fn make_member(&mut self, hosts: &[usize]) {
         let (first, others) = hosts.split_first().expect("a member has a node");
-        let _ = self.nodes[*first].run(&["member", "new", &format!("member {first}")]);
+        let made = self.nodes[*first].run(&["member", "new", &format!("member {first}")]);
+        let member = json::text(&made, "member");
         for other in others {
             let id = self.nodes[*other].id();
             let _ = self.nodes[*first].run(&["member", "add-node", &id]);
+            let _ = self.nodes[*other].run(&["member", "accept", member]);
         }
     }
 

@@ -112,11 +112,13 @@ impl Lab for Simulated {
         let (first, others) = hosts.split_first().expect("a member has a node");
         let first = Member(*first as u32);
         let made = self.sim.ask(first, UserCommand::MemberNew { name: format!("member {}", first.0) });
-        assert!(matches!(made, Some(UserReply::Member(_))), "a member can be made, but: {made:?}");
+        let Some(UserReply::Member(made)) = made else { panic!("a member can be made, but: {made:?}") };
         for other in others {
             let node = self.sim.world().node(Member(*other as u32)).id;
             let added = self.sim.ask(first, UserCommand::MemberAddNode { node });
             assert!(matches!(added, Some(UserReply::Done)), "a node can be certified, but: {added:?}");
+            let accepted = self.sim.ask(Member(*other as u32), UserCommand::MemberAccept { member: made.member });
+            assert!(matches!(accepted, Some(UserReply::Done)), "a node can be a member's, but: {accepted:?}");
         }
     }
 

@@ -230,6 +230,31 @@ fn strangers_who_fill_the_book_keep_a_founder_s_community_from_nothing() {
     assert!(kept.len() <= flood.len() + 1, "a stranger's goes for each of ours, on the disk too: {}", kept.len());
 }
 
+/// Not the founder's book is full, but that of a member who serves another member.
+#[test]
+fn strangers_who_fill_the_book_of_who_joined_keep_her_from_nothing() {
+    let (mut world, flood) = (World::new(), flood());
+    let founder = world.add(RATE, &[]);
+    let joined = world.add_with(RATE, &[founder], &flood);
+    world.settle(5);
+    let _ = new_member(&mut world, founder, "Ada");
+    let community = new_community(&mut world, founder, "Hill");
+    let join = |world: &mut World, host: usize, name: &str| {
+        let member = new_member(world, host, name);
+        world.settle(60);
+        let UserReply::Invitation(invite) = invite(world, founder, community, member) else { panic!("no word") };
+        let join = UserCommand::CommunityJoin { invitation: invite.invitation };
+        assert_eq!(world.reply(host, join), UserReply::Done);
+        world.settle(60);
+    };
+    join(&mut world, joined, "Ben");
+    let friend = world.add(RATE, &[joined]);
+    world.settle(5);
+    join(&mut world, friend, "Cid");
+    let ticket = share(&mut world, joined, true, Access::Community(community));
+    assert!(arrives(&mut world, friend, &ticket), "a member gets it");
+}
+
 /// Who calls somebody's node his own gets nothing by it.
 #[test]
 fn a_node_is_nobody_s_by_what_others_say() {
@@ -243,6 +268,26 @@ fn a_node_is_nobody_s_by_what_others_say() {
     world.settle(60);
     let ticket = share(&mut world, source, false, Access::Members(vec![MemberId([0x55; 32])]));
     assert!(!arrives(&mut world, thief, &ticket), "it is for another");
+    let UserReply::Members(views) = world.reply(source, UserCommand::MemberList) else { panic!("no members") };
+    assert!(views.iter().all(|view| !view.own && !view.nodes.contains(&node)), "{views:?}");
+}
+
+/// The certificate issued last used to count: it took a member's access away.
+#[test]
+fn who_certifies_a_member_s_node_takes_nothing_away() {
+    let mut world = World::new();
+    let (source, friend) = (world.add(RATE, &[]), world.add(RATE, &[0]));
+    let thief = world.add(RATE, &[source, friend]);
+    world.settle(5);
+    let _ = new_member(&mut world, source, "Ada");
+    let member = new_member(&mut world, friend, "Ben");
+    let _ = new_member(&mut world, thief, "Eve");
+    world.settle(30);
+    let node = world.hosts[friend].id;
+    assert_eq!(world.reply(thief, UserCommand::MemberAddNode { node }), UserReply::Done);
+    world.settle(60);
+    let ticket = share(&mut world, source, false, Access::Members(vec![member]));
+    assert!(arrives(&mut world, friend, &ticket), "it is for its member");
 }
 
 /// Members fetch from each other while none has it whole: with the first bytes they hear for whom it is.
@@ -364,9 +409,36 @@ fn a_members_second_node_is_as_its_first() {
     let node = world.hosts[second].id;
     assert_eq!(world.reply(first, UserCommand::MemberAddNode { node }), UserReply::Done);
     world.settle(30);
+    let nodes = |world: &mut World| {
+        let UserReply::Members(views) = world.reply(first, UserCommand::MemberList) else { panic!("no members") };
+        let own = views.into_iter().find(|view| view.own).expect("this node has a member");
+        (own.nodes, own.not_accepted)
+    };
+    let (own, waiting) = nodes(&mut world);
+    assert!(!own.contains(&node) && waiting == [node], "it did not say so itself: {own:?}, {waiting:?}");
+    assert_eq!(world.reply(second, UserCommand::MemberAccept { member }), UserReply::Done);
+    world.settle(30);
     assert_eq!(own_member(&mut world, second), member);
+    let (own, waiting) = nodes(&mut world);
+    assert!(own.contains(&node) && waiting.is_empty(), "{own:?}, {waiting:?}");
     let ticket = share(&mut world, first, false, Access::Members(vec![member]));
     assert!(arrives(&mut world, second, &ticket));
+    world.kill(second);
+    world.restart(second, &[0]);
+    world.settle(30);
+    assert_eq!(own_member(&mut world, second), member, "once is for good");
+}
+
+#[test]
+fn a_node_with_a_member_of_its_own_accepts_no_other() {
+    let mut world = World::new();
+    let host = world.add(RATE, &[]);
+    world.settle(5);
+    let member = new_member(&mut world, host, "Ada");
+    assert_eq!(world.reply(host, UserCommand::MemberAccept { member }), UserReply::Done, "it is so");
+    let other = UserCommand::MemberAccept { member: MemberId([0x44; 32]) };
+    let (kind, said) = refusal(world.reply(host, other));
+    assert!(kind == ErrorKind::Exists && said.contains("--data"), "{said}");
 }
 
 #[test]

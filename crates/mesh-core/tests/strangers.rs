@@ -86,6 +86,35 @@ fn a_community_s_own_are_let_in_past_a_crowd() {
     assert!(world.run_until(ten_seconds, |world| !world.is_connected(host, selfmade)), "a stranger may only say hello");
 }
 
+/// A community costs nothing, and may count in whom it likes.
+#[test]
+fn who_calls_us_of_his_community_is_as_unknown_as_before() {
+    let mut world = World::new();
+    let (host, thief) = (world.add(RATE, &[]), world.add(RATE, &[0]));
+    world.settle(5);
+    for (index, name) in [(host, "Ada"), (thief, "Eve")] {
+        let made = world.reply(index, UserCommand::MemberNew { name: name.to_owned() });
+        assert!(matches!(made, UserReply::Member(_)), "{made:?}");
+    }
+    let UserReply::Members(members) = world.reply(host, UserCommand::MemberList) else { panic!("a list") };
+    let member = members.iter().find(|view| view.own).expect("its own").member;
+    let made = world.reply(thief, UserCommand::CommunityNew { name: "Trap".to_owned() });
+    assert!(matches!(made, UserReply::Community(_)), "{made:?}");
+    let invited = world.reply(thief, UserCommand::CommunityInvite { community: None, member });
+    assert!(matches!(invited, UserReply::Invitation(_)), "{invited:?}");
+    world.settle(30);
+    let UserReply::Communities(known) = world.reply(host, UserCommand::CommunityList) else { panic!("a list") };
+    assert!(known.iter().any(|view| view.belongs), "it is counted in: {known:?}");
+    world.kill(thief);
+    crowd(&mut world, host);
+    world.settle(60);
+    world.restart(thief, &[host]);
+    world.settle(60);
+    let ten_seconds = Duration::from_secs(10);
+    assert!(world.run_until(ten_seconds, |world| !world.is_connected(host, thief)), "a stranger may only say hello");
+    assert!(world.opened_to(host).len() <= CONNECTIONS_FROM_STRANGERS_MAX + CONNECTIONS_GREETING_MAX);
+}
+
 #[test]
 fn a_source_is_let_in_past_a_crowd() {
     let mut world = World::new();

@@ -28,6 +28,12 @@ impl Extensions {
         self.0.iter().map(|extension| extension.number).find(|number| number % 2 == 1)
     }
 
+    /// What the extension of this number says.
+    #[must_use]
+    pub fn body_of(&self, number: u16) -> Option<&[u8]> {
+        self.0.iter().find(|extension| extension.number == number).map(|extension| extension.body.as_slice())
+    }
+
     /// Checks count and sizes.
     ///
     /// # Errors

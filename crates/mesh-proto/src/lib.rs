@@ -13,6 +13,7 @@
 //! program allocate more than the limit named beside it.
 
 pub mod address;
+mod belonging;
 pub mod bulk;
 pub mod chunk_set;
 pub mod codec;

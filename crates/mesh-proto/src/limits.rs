@@ -68,6 +68,8 @@ pub const OTHERS_PER_HAVE_MAX: usize = 32;
 
 /// Addresses of one node in its record, in a ticket, or learnt otherwise.
 pub const ADDRESSES_PER_NODE_MAX: usize = 16;
+/// Communities that were joined or founded on one node.
+pub const COMMUNITIES_PER_NODE_MAX: usize = 16;
 /// One address as text.
 pub const ADDRESS_BYTES_MAX: usize = 256;
 /// A name for people: of a content, a node, a member, a community.

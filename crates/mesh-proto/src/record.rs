@@ -159,7 +159,7 @@ pub struct CatalogueEntry {
     pub extensions: Extensions,
 }
 
-/// A member owns a node.
+/// A member owns a node, if the node names that member, too ([`NodeRecord::member`]).
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 pub struct NodeCertificate {
     /// The owner; equal to the signer.

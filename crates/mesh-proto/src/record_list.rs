@@ -43,23 +43,19 @@ impl RecordList {
     /// The bucket whose parts are listed; empty for the whole, `None` if what it says is no bucket.
     #[must_use]
     pub fn parent(&self) -> Option<&[u8]> {
-        let Some(parent) = self.extension(PARENT) else { return Some(&[]) };
+        let Some(parent) = self.extensions.body_of(PARENT) else { return Some(&[]) };
         let is_bucket = |bucket: &u8| usize::from(*bucket) < SUMMARY_BUCKETS;
         (parent.len() < SUMMARY_LEVELS_MAX && parent.iter().all(is_bucket)).then_some(parent)
     }
 
     /// The records listed.
     pub fn listed(&self) -> impl Iterator<Item = Listed> + '_ {
-        let (hashes, _) = self.extension(HASHES).unwrap_or_default().as_chunks::<4>();
+        let (hashes, _) = self.extensions.body_of(HASHES).unwrap_or_default().as_chunks::<4>();
         self.known.iter().enumerate().map(|(index, (name, version))| Listed {
             name: *name,
             version: *version,
             hash: hashes.get(index).map(|bytes| u32::from_le_bytes(*bytes)),
         })
-    }
-
-    fn extension(&self, number: u16) -> Option<&[u8]> {
-        self.extensions.0.iter().find(|extension| extension.number == number).map(|extension| extension.body.as_slice())
     }
 }
 

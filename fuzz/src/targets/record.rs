@@ -1,10 +1,10 @@
 //! Signed records: what they say of themselves, and whether their signature holds.
 
 use mesh_node::keys::{KeyRing, parse_export, verify};
-use mesh_proto::limits::RECORD_BYTES_MAX;
+use mesh_proto::limits::{COMMUNITIES_PER_NODE_MAX, RECORD_BYTES_MAX};
 use mesh_proto::port::KeyRole;
 use mesh_proto::record::{NodeRecord, Record, Signed};
-use mesh_proto::{SharedRecord, codec};
+use mesh_proto::{CommunityId, MemberId, SharedRecord, codec};
 
 use crate::memory::within;
 use crate::{Seed, Target};
@@ -40,6 +40,14 @@ fn check_body(signed: &Signed, record: &Record) {
     assert!(body.len() <= signed.body.len() && body.len() <= RECORD_BYTES_MAX);
     let again = Signed { body, ..signed.clone() };
     assert_eq!(again.record().ok().as_ref(), Some(record));
+    if let Record::Node(record) = record {
+        let said = NodeRecord::belonging(record.member(), record.communities());
+        let same = NodeRecord { extensions: said, ..record.clone() };
+        assert_eq!(same.member(), record.member());
+        assert!(
+            same.communities().eq(record.communities()) && record.communities().count() <= COMMUNITIES_PER_NODE_MAX
+        );
+    }
 }
 
 /// A signature that holds, holds for these bytes of this kind and for no others.
@@ -74,7 +82,7 @@ pub fn signed_node_record() -> Signed {
         name: "attic".to_owned(),
         agent: "mesh/0.1.0".to_owned(),
         written: mesh_proto::UnixMs(1_700_000_000_000),
-        extensions: specimens::none(),
+        extensions: NodeRecord::belonging(Some(MemberId([2; 32])), [CommunityId([3; 32])]),
     });
     ring.sign(KeyRole::Node, record.kind(), record.encode_body()).expect("the node's key is there")
 }

@@ -283,6 +283,12 @@ impl Book {
         self.by_name.range(first..=last).map(|known| &known.0)
     }
 
+    /// Whom a key signed records of this kind for.
+    pub fn vouched_for(&self, kind: RecordKind, signer: [u8; 32]) -> impl Iterator<Item = [u8; 32]> + '_ {
+        let [first, last] = [0, 255].map(|byte| RecordName { kind, signer, subject: [byte; 32] });
+        self.by_name.range(first..=last).map(|known| outline(&known.0).name().subject)
+    }
+
     /// Who signed records of this kind for a subject: node certificates or memberships.
     pub fn vouchers(&self, kind: RecordKind, subject: [u8; 32]) -> impl Iterator<Item = [u8; 32]> + '_ {
         let all = (kind, subject, [0; 32])..=(kind, subject, [255; 32]);

@@ -12,7 +12,7 @@ use mesh_proto::limits::RECORDS_PER_MESSAGE_MAX;
 use mesh_proto::message::{Hello, Message, RecordList, Records as RecordsMessage};
 use mesh_proto::planted::Defect;
 use mesh_proto::port::KeysCommand;
-use mesh_proto::record::RecordName;
+use mesh_proto::record::{RecordKind, RecordName};
 use mesh_proto::record_list::Listed;
 use mesh_proto::shared_record::Outline;
 use mesh_proto::{NodeId, SharedRecord, Timestamp};
@@ -221,7 +221,14 @@ impl Records {
             peer.bad_signatures = peer.bad_signatures.saturating_add(u32::try_from(bad).unwrap_or(u32::MAX));
         }
         let mut had_news = false;
-        for (record, valid) in records.iter().zip(valid) {
+        // What vouches first: in a full book the rest is a stranger's without it.
+        let mut judged: Vec<(&SharedRecord, &bool)> = records.iter().zip(valid).collect();
+        judged.sort_by_key(|(record, _)| match record.kind {
+            RecordKind::Membership => 0,
+            RecordKind::NodeCertificate => 1,
+            _ => 2,
+        });
+        for (record, valid) in judged {
             let Some(name) = record.outline().map(Outline::name) else { continue };
             let asked_for = self.under_way.remove(name).is_some();
             if !valid {

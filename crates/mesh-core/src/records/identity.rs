@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_proto::codec;
 use mesh_proto::extensions::Extensions;
-use mesh_proto::limits::NAME_BYTES_MAX;
+use mesh_proto::limits::{COMMUNITIES_PER_NODE_MAX, NAME_BYTES_MAX};
 use mesh_proto::port::user::{ErrorKind, UserCommand, UserError, UserReply};
 use mesh_proto::port::view::{CommunityView, InviteView, MemberView};
 use mesh_proto::port::{Failure, KeyRole, KeysCommand, UserRequestId};
@@ -63,6 +63,7 @@ impl Records {
             }
             UserCommand::MemberNew { name } => self.new_member(ctx, request, name),
             UserCommand::MemberAddNode { node } => self.add_node(ctx, request, *node),
+            UserCommand::MemberAccept { member } => self.accept(ctx, request, *member),
             UserCommand::MemberList => {
                 ctx.reply(request, UserReply::Members(self.members(ctx)));
                 Ok(())
@@ -103,6 +104,7 @@ impl Records {
     fn found_community(&mut self, ctx: &mut Context, request: UserRequestId, name: &str) -> Result<(), UserError> {
         check_name(name)?;
         self.own_member()?;
+        self.may_join_more()?;
         if self.own_communities.iter().any(|community| self.community_name(CommunityId(*community)) == name) {
             let why = "a community of this name was founded on this node already";
             return Err(failed(ErrorKind::Exists, why, "choose another name; see `mesh-node community list`"));
@@ -154,6 +156,14 @@ impl Records {
             _ => None,
         });
         names.next().unwrap_or_default()
+    }
+
+    fn may_join_more(&self) -> Result<(), UserError> {
+        if self.joined().len() < COMMUNITIES_PER_NODE_MAX {
+            return Ok(());
+        }
+        let why = format!("this member is in {COMMUNITIES_PER_NODE_MAX} communities, and can be in no more");
+        Err(failed(ErrorKind::NoSpace, &why, "use another member, in another data folder (--data DIR)"))
     }
 
     fn membership(&self, ctx: &Context, community: CommunityId, member: MemberId, name: String) -> Record {
@@ -209,10 +219,12 @@ impl Records {
         let bytes = from_hex(digits).ok_or_else(unreadable)?;
         let signed = codec::decode::<SharedRecord, 16_384>(&bytes).map_err(|_| unreadable())?;
         let Ok(Record::Membership(membership)) = signed.record() else { return Err(unreadable()) };
-        let member = self.member_of(ctx.node).or(self.own_member.map(MemberId));
-        if member != Some(membership.member) {
+        if self.own() != Some(membership.member) {
             let cure = "ask for one that names this node's member; see `mesh-node member list`";
             return Err(failed(ErrorKind::Denied, "this invitation is for another member", cure));
+        }
+        if !self.joined().contains(&membership.community) {
+            self.may_join_more()?;
         }
         // It was handed over by a person, but is believed only after its signature: the answer waits for that.
         let command = ctx.command_id();
@@ -231,7 +243,7 @@ impl Records {
             true => self.take_invitation(ctx, invitation),
         };
         match joined {
-            Ok(()) => self.keeping.answer(ctx, request, UserReply::Done),
+            Ok(()) => self.say_own(ctx, request),
             Err(error) => ctx.reply(request, UserReply::Failed(error)),
         }
     }
@@ -241,9 +253,17 @@ impl Records {
         if !self.adopt(ctx, &invitation) {
             return Err(too_many());
         }
-        let own = self.member_of(ctx.node).or(self.own_member.map(MemberId));
-        match own.is_some_and(|own| self.belongs(ctx, own, community)) {
-            true => Ok(()),
+        match self.own().is_some_and(|own| self.belongs(ctx, own, community)) {
+            true => {
+                self.just_joined.insert(community);
+                // Who had no room for a stranger's has some for a member's.
+                for record in self.own_credentials(ctx.node) {
+                    if let Some(outline) = record.outline() {
+                        self.pass_on(ctx, *outline.name(), None, false);
+                    }
+                }
+                Ok(())
+            }
             false => {
                 let cure = "ask the community's founder";
                 Err(failed(ErrorKind::Denied, "the invitation has ended, or the community took it back", cure))
@@ -255,11 +275,13 @@ impl Records {
         match (step, result) {
             (Step::MemberKey { request, name }, Ok(key)) => {
                 self.own_member = Some(*key);
+                self.change_own_record(ctx);
                 let (node, member) = (ctx.node, MemberId(*key));
                 self.certify(ctx, Step::Last { request, made: Made::Member(member) }, member, node, name);
             }
             (Step::CommunityKey { request, name }, Ok(key)) => {
                 self.own_communities.insert(*key);
+                self.change_own_record(ctx);
                 let Some(member) = self.own_member.map(MemberId) else { return };
                 let community = CommunityId(*key);
                 let record = self.membership(ctx, community, member, name);
@@ -307,7 +329,7 @@ impl Records {
     }
 
     fn communities(&self, ctx: &Context) -> Vec<CommunityView> {
-        let member = self.member_of(ctx.node).or(self.own_member.map(MemberId));
+        let member = self.own();
         let mut all: BTreeSet<CommunityId> = self.own_communities.iter().copied().map(CommunityId).collect();
         all.extend(self.book.of_kind(RecordKind::Membership).map(|known| CommunityId(known.signer)));
         all.into_iter()
@@ -321,13 +343,15 @@ impl Records {
     }
 
     fn members(&self, ctx: &Context) -> Vec<MemberView> {
-        let own = self.member_of(ctx.node).or(self.own_member.map(MemberId));
-        let mut nodes: BTreeMap<MemberId, BTreeSet<NodeId>> = BTreeMap::new();
+        let own = self.own();
+        let mut nodes: BTreeMap<MemberId, [Vec<NodeId>; 2]> = BTreeMap::new();
         for known in self.book.of_kind(RecordKind::NodeCertificate) {
             if let Ok(Record::NodeCertificate(certificate)) = known.record()
-                && !self.is_revoked(certificate.member.0, certificate.node.0)
+                && self.is_certified(certificate.member, certificate.node)
             {
-                nodes.entry(certificate.member).or_default().insert(certificate.node);
+                let has_accepted = self.member_of(certificate.node) == Some(certificate.member);
+                let [accepted, not_accepted] = nodes.entry(certificate.member).or_default();
+                if has_accepted { accepted } else { not_accepted }.push(certificate.node);
             }
         }
         if let Some(own) = own {
@@ -336,10 +360,11 @@ impl Records {
         let communities = self.communities(ctx);
         nodes
             .into_iter()
-            .map(|(member, nodes)| MemberView {
+            .map(|(member, [nodes, not_accepted])| MemberView {
                 member,
                 name: self.member_name(member),
-                nodes: nodes.into_iter().collect(),
+                nodes,
+                not_accepted,
                 communities: communities
                     .iter()
                     .map(|view| view.community)

@@ -9,6 +9,8 @@
 //! | `gossip` | what is said to peers and heard from them, and how much of it a link bears |
 //! | `rumours` | which news is told to whom, and when |
 //! | `evening` | comparing two nodes' records until both know the same |
+//! | `own` | what this node says of itself |
+//! | `room` | whose record goes from a full book |
 //! | `trust` | member and community certificates, revocation, access |
 //! | `identity`, `revoke` | what people ask: found, invite, join, add a node; take back |
 //! | `catalogue` | what is listed, and who holds it |
@@ -21,7 +23,9 @@ mod evening;
 mod gossip;
 mod identity;
 mod keeping;
+mod own;
 mod revoke;
+mod room;
 mod rumours;
 mod trust;
 
@@ -32,9 +36,9 @@ use mesh_analytics::EventKind;
 use mesh_proto::planted::Defect;
 use mesh_proto::port::store::Row;
 use mesh_proto::port::{Failure, KeyRole, KeysCommand, KeysInput};
-use mesh_proto::record::{NodeRecord, Record, RecordKind, RecordName, Subject};
+use mesh_proto::record::{Record, RecordKind, RecordName};
 use mesh_proto::record_list::Listed;
-use mesh_proto::{CommandId, ContentId, NodeId, SharedRecord, Timestamp, WakeReason};
+use mesh_proto::{CommandId, CommunityId, ContentId, MemberId, NodeId, SharedRecord, Timestamp, WakeReason};
 
 use crate::Context;
 use book::Book;
@@ -113,15 +117,8 @@ enum Kept {
     No,
 }
 
-/// Changes of our own record wait so long for more.
-const DEBOUNCE: Duration = Duration::from_millis(300);
-/// A record of ours that came from elsewhere is outdone so late: if another node uses a copy of our key, the two must not
-/// fill the network with records that outdo each other.
-const RECLAIM: Duration = Duration::from_secs(30);
 /// Holdings are gathered so long.
 const BATCH: Duration = Duration::from_millis(200);
-/// So many records are looked at for one that may go.
-const LOOKED_AT_MAX: usize = 1024;
 /// A peer that sent so many bad signatures is no longer listened to.
 const BAD_SIGNATURES_MAX: u32 = 8;
 
@@ -133,10 +130,15 @@ pub struct Records {
     connected: BTreeMap<NodeId, Connected>,
     asked: BTreeMap<CommandId, Asked>,
     keeping: Keeping,
+    own_node: Option<NodeId>,
     own_member: Option<[u8; 32]>,
     own_communities: BTreeSet<[u8; 32]>,
+    /// The member that a person said this node belongs to, and communities joined since the start: for our own record.
+    accepted: Option<MemberId>,
+    just_joined: BTreeSet<CommunityId>,
     addresses: Vec<String>,
-    addresses_due: Option<Timestamp>,
+    /// When our own record is looked at, and signed if there is another to say.
+    own_due: Option<Timestamp>,
     rumours: Rumours,
     /// Peers to compare with, one after another, and when the next one may be.
     to_compare: BTreeSet<NodeId>,
@@ -163,10 +165,13 @@ impl Records {
             connected: BTreeMap::new(),
             asked: BTreeMap::new(),
             keeping: Keeping::default(),
+            own_node: None,
             own_member: None,
             own_communities: BTreeSet::new(),
+            accepted: None,
+            just_joined: BTreeSet::new(),
             addresses: Vec::new(),
-            addresses_due: None,
+            own_due: None,
             rumours: Rumours::default(),
             to_compare: BTreeSet::new(),
             compare_after: Timestamp::ZERO,
@@ -194,46 +199,19 @@ impl Records {
     pub fn on_keys_loaded(
         &mut self,
         _ctx: &mut Context,
-        _node: [u8; 32],
+        node: [u8; 32],
         member: Option<[u8; 32]>,
         communities: &[[u8; 32]],
     ) {
+        self.own_node = Some(NodeId(node));
         self.own_member = member;
         self.own_communities = communities.iter().copied().collect();
-    }
-
-    /// We listen elsewhere: the record that says so is signed and spread soon.
-    pub fn set_addresses(&mut self, ctx: &mut Context, addresses: Vec<String>) {
-        if self.addresses != addresses {
-            self.addresses = addresses;
-            self.addresses_due = Some(ctx.now.after(DEBOUNCE));
-        }
     }
 
     fn sign(&mut self, ctx: &mut Context, role: KeyRole, record: &Record, asked: Asked) {
         let command = ctx.command_id();
         self.asked.insert(command, asked);
         ctx.keys(KeysCommand::Sign { command, role, kind: record.kind(), body: record.encode_body() });
-    }
-
-    fn sign_own_record(&mut self, ctx: &mut Context) {
-        let node = ctx.node;
-        let known = self.book.node(node);
-        let is_same = |known: &NodeRecord| known.addresses == self.addresses && known.name == self.config.node_name;
-        if known.as_ref().is_some_and(is_same) {
-            return;
-        }
-        let version = known.map_or(1, |known| known.version.saturating_add(1));
-        let record = Record::Node(NodeRecord {
-            node,
-            version,
-            addresses: self.addresses.clone(),
-            name: self.config.node_name.clone(),
-            agent: self.config.agent.clone(),
-            written: ctx.unix(),
-            extensions: Default::default(),
-        });
-        self.sign(ctx, KeyRole::Node, &record, Asked::SignOwn);
     }
 
     /// An answer of the keys. Returns whether it was for us.
@@ -246,8 +224,11 @@ impl Records {
             },
             KeysInput::Signed { command, result } => match self.asked.remove(command) {
                 Some(Asked::SignOwn) => {
-                    if let Ok(signed) = result {
-                        self.adopt(ctx, &signed.clone().into());
+                    if let Ok(signed) = result
+                        && self.adopt(ctx, &signed.clone().into())
+                    {
+                        // There may be more to say since it was begun.
+                        self.change_own_record(ctx);
                     }
                 }
                 Some(Asked::Person(step)) => self.on_signed_for(ctx, step, result),
@@ -275,8 +256,8 @@ impl Records {
     fn keep(&mut self, ctx: &mut Context, record: &SharedRecord, ours: bool) -> Kept {
         let Some(outline) = record.outline() else { return Kept::No };
         let name = outline.name();
-        if self.book.is_full(name.kind) && self.book.may_add(name) && (ours || self.is_of_ours(ctx, name)) {
-            self.make_room(ctx, name);
+        if self.book.is_full(name.kind) && self.book.may_add(name) {
+            self.make_room(ctx, name, ours);
         }
         let put = match ctx.planted.is(Defect::AcceptOldVersion) {
             true => self.book.replace(record.clone()).map(|()| true),
@@ -299,43 +280,6 @@ impl Records {
         Kept::News
     }
 
-    /// Lets a stranger's record go. Keys cost nothing: strangers who fill the book could else keep us from noting whom we
-    /// threw out. A revocation goes with what it takes back, and last.
-    fn make_room(&mut self, ctx: &mut Context, name: &RecordName) {
-        let strangers = || self.book.all_from(name).take(LOOKED_AT_MAX).filter(|other| !self.is_of_ours(ctx, other));
-        let idle = |other: &&RecordName| other.kind != RecordKind::Revocation || self.taken_back(other).is_empty();
-        let Some(gone) = strangers().find(idle).or_else(|| strangers().next()).copied() else { return };
-        let mut all = if gone.kind == RecordKind::Revocation { self.taken_back(&gone) } else { Vec::new() };
-        all.push(gone);
-        for gone in all {
-            self.book.remove(&gone);
-            self.keeping.note(ctx, gone);
-            self.changed |= matches!(gone.kind, RecordKind::NodeCertificate | RecordKind::Membership);
-        }
-        ctx.count(EventKind::LimitRecords);
-    }
-
-    /// A record of our own that a peer had and we had not: from a life before the disk was lost, or before the identity
-    /// moved. It says where we were and what we listed then, and beats what we say now until we outdo it.
-    fn on_own_from_elsewhere(&mut self, ctx: &mut Context, signed: &SharedRecord) {
-        if signed.signer != ctx.node.0 {
-            return;
-        }
-        match signed.record() {
-            Ok(Record::Node(_)) => {
-                self.addresses_due.get_or_insert(ctx.now.after(RECLAIM));
-            }
-            Ok(Record::Catalogue(entry)) => {
-                if let Subject::Content(content) = entry.subject
-                    && !self.held.contains(&content)
-                {
-                    self.withdraw(ctx, content);
-                }
-            }
-            _ => {}
-        }
-    }
-
     /// Rows that wait to be written; whoever takes them writes them.
     pub(crate) fn take_rows(&mut self) -> Rows {
         self.keeping.take_rows(&self.book)
@@ -355,8 +299,8 @@ impl Records {
     pub fn on_tick(&mut self, ctx: &mut Context) {
         let now = ctx.now;
         let due = |at: &Option<Timestamp>| at.is_some_and(|at| at <= now);
-        if due(&self.addresses_due) {
-            self.addresses_due = None;
+        if due(&self.own_due) {
+            self.own_due = None;
             self.sign_own_record(ctx);
         }
         self.keeping.run(ctx, &self.book);
@@ -382,7 +326,7 @@ impl Records {
     #[must_use]
     pub fn deadline(&self) -> Option<(Timestamp, WakeReason)> {
         [
-            self.addresses_due.map(|at| (at, "sign our record")),
+            self.own_due.map(|at| (at, "sign our record")),
             self.keeping.deadline(),
             self.held_due.map(|at| (at, "tell holdings")),
             self.next_gossip.map(|at| (at, "compare records now and then")),

@@ -46,7 +46,7 @@ impl Records {
             return Err(UserError::new(ErrorKind::Invalid, why, "give a shorter one"));
         }
         let left = self.to_revoke(subject.0, *community)?;
-        let own = subject == ctx.node || self.is_own_member(ctx, MemberId(subject.0));
+        let own = subject == ctx.node || self.is_own_member(MemberId(subject.0));
         if own && !force {
             return Err(own_refused(subject == ctx.node));
         }
@@ -61,8 +61,8 @@ impl Records {
         Ok(())
     }
 
-    fn is_own_member(&self, ctx: &Context, member: MemberId) -> bool {
-        self.own_member == Some(member.0) || self.member_of(ctx.node) == Some(member)
+    fn is_own_member(&self, member: MemberId) -> bool {
+        self.own_member == Some(member.0) || self.own() == Some(member)
     }
 
     /// The keys of ours that vouched for a subject and did not take it back yet: at least one.

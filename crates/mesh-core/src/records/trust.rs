@@ -1,4 +1,10 @@
 //! Whose node is whose, who belongs where, and who may fetch what.
+//!
+//! It takes two to belong together. A node is a member's if the member certified it and the node names the member; a member is
+//! of a community of ours if the community counts it in and ours was joined. Keys cost nothing: else anybody could call other
+//! people's nodes his own, and themselves of his community.
+
+use std::collections::BTreeSet;
 
 use mesh_proto::planted::Defect;
 use mesh_proto::record::{Access, Record, RecordKind, RecordName};
@@ -7,31 +13,49 @@ use mesh_proto::{CommunityId, MemberId, NodeId, SharedRecord, UnixMs};
 use super::Records;
 use crate::Context;
 
-impl Records {
-    /// The certificates for a node, and whose it is by them.
-    fn certificates(&self, node: NodeId) -> impl Iterator<Item = (&SharedRecord, MemberId)> {
-        let kind = RecordKind::NodeCertificate;
-        self.book.vouchers(kind, node.0).filter_map(move |signer| {
-            let known = self.book.find(&RecordName { kind, signer, subject: node.0 })?;
-            Some((known, MemberId(signer)))
-        })
-    }
+/// Credentials told to whoever connects.
+const CREDENTIALS_MAX: usize = 8;
 
+impl Records {
     pub(super) fn is_revoked(&self, signer: [u8; 32], subject: [u8; 32]) -> bool {
         self.book.find(&RecordName { kind: RecordKind::Revocation, signer, subject }).is_some()
     }
 
-    /// The member that owns a node, by a certificate that was not revoked. With several, the one issued last counts.
+    /// The member that a node says it belongs to.
+    fn named_by(&self, node: NodeId) -> Option<MemberId> {
+        // Our own key says it at once; the record follows.
+        let by_key = self.own_member.filter(|_| self.own_node == Some(node)).map(MemberId);
+        by_key.or_else(|| self.book.node(node)?.member())
+    }
+
+    /// The member that owns a node: the one that the node names, if it certified the node and did not take that back.
     #[must_use]
     pub fn member_of(&self, node: NodeId) -> Option<MemberId> {
-        let issued = |known: &SharedRecord| match known.record() {
-            Ok(Record::NodeCertificate(certificate)) => Some(certificate.issued),
-            _ => None,
-        };
-        self.certificates(node)
-            .filter(|(_, member)| !self.is_revoked(member.0, node.0))
-            .max_by_key(|(known, member)| (issued(known), *member))
-            .map(|(_, member)| member)
+        self.named_by(node).filter(|member| self.is_certified(*member, node))
+    }
+
+    pub(super) fn is_certified(&self, member: MemberId, node: NodeId) -> bool {
+        self.find_certificate(member, node).is_some() && !self.is_revoked(member.0, node.0)
+    }
+
+    fn find_certificate(&self, member: MemberId, node: NodeId) -> Option<&SharedRecord> {
+        let kind = RecordKind::NodeCertificate;
+        self.book.find(&RecordName { kind, signer: member.0, subject: node.0 })
+    }
+
+    /// This node's member.
+    pub(super) fn own(&self) -> Option<MemberId> {
+        self.own_node.and_then(|node| self.member_of(node)).or(self.own_member.map(MemberId))
+    }
+
+    /// The communities that were joined or founded on this node's member's nodes.
+    pub(super) fn joined(&self) -> BTreeSet<CommunityId> {
+        let own = self.own();
+        let certified = own.into_iter().flat_map(|own| self.book.vouched_for(RecordKind::NodeCertificate, own.0));
+        let nodes = certified.map(NodeId).filter(|node| self.member_of(*node) == own);
+        let named = nodes.chain(self.own_node).filter_map(|node| self.book.node(node));
+        let founded = self.own_communities.iter().copied().map(CommunityId);
+        named.flat_map(|record| record.communities()).chain(founded).chain(self.just_joined.iter().copied()).collect()
     }
 
     /// Whether a community counts a member as its own.
@@ -46,44 +70,16 @@ impl Records {
         !expired(membership.expires) && !revoked
     }
 
-    /// Whether somebody here knows whose node this is: our own member's, or one of a community of ours. Anybody can make
-    /// a member's key, so a certificate alone does not count.
+    /// Whether somebody here knows whose node this is: our own member's, or one of a community of ours.
     #[must_use]
     pub fn is_acquainted(&self, ctx: &Context, node: NodeId) -> bool {
         let Some(member) = self.member_of(node) else { return false };
-        let own = self.own_member.map(MemberId).or_else(|| self.member_of(ctx.node));
-        let is_ours = |community: CommunityId| {
-            self.own_communities.contains(&community.0) || own.is_some_and(|own| self.belongs(ctx, own, community))
+        let own = self.own();
+        let is_ours = |community: &CommunityId| {
+            self.own_communities.contains(&community.0) || own.is_some_and(|own| self.belongs(ctx, own, *community))
         };
-        let mut communities = self.book.vouchers(RecordKind::Membership, member.0).map(CommunityId);
-        own == Some(member) || communities.any(|community| self.belongs(ctx, member, community) && is_ours(community))
-    }
-
-    /// Whether a record is our own, or rests on a key that is here: our member's, or one of a community founded here.
-    /// Anybody may call our node his, or our member one of his community, so what others signed of us does not count.
-    pub(super) fn is_of_ours(&self, ctx: &Context, name: &RecordName) -> bool {
-        let (node, member) = (NodeId(name.signer), MemberId(name.signer));
-        let is_founded_here = self.own_communities.contains(&name.signer);
-        match name.kind {
-            RecordKind::Node | RecordKind::Catalogue | RecordKind::Version => {
-                node == ctx.node || self.member_of(node).is_some_and(|member| self.is_of_a_key_here(ctx, member))
-            }
-            RecordKind::NodeCertificate => self.is_of_a_key_here(ctx, member),
-            RecordKind::Membership => is_founded_here,
-            RecordKind::Revocation => is_founded_here || self.is_of_a_key_here(ctx, member),
-        }
-    }
-
-    fn is_of_a_key_here(&self, ctx: &Context, member: MemberId) -> bool {
-        let mut founded = self.own_communities.iter().copied().map(CommunityId);
-        self.own_member == Some(member.0) || founded.any(|community| self.belongs(ctx, member, community))
-    }
-
-    /// What is known here that a revocation takes back.
-    pub(super) fn taken_back(&self, revocation: &RecordName) -> Vec<RecordName> {
-        let vouchers = [RecordKind::NodeCertificate, RecordKind::Membership];
-        let named = vouchers.map(|kind| RecordName { kind, ..*revocation });
-        named.into_iter().filter(|name| self.book.find(name).is_some()).collect()
+        let shares = |community: &CommunityId| self.belongs(ctx, member, *community) && is_ours(community);
+        own == Some(member) || self.joined().iter().any(shares)
     }
 
     /// Whether a peer may have a content.
@@ -93,7 +89,7 @@ impl Records {
             return true;
         }
         let member = self.member_of(node);
-        // By the key that is here, not by a certificate: anybody may call this node his own.
+        // By the key that is here, not by what was accepted: who leads a person to accept gets nothing of hers by it.
         let is_own = member.is_some_and(|member| self.own_member == Some(member.0));
         is_own || self.admits(ctx, member, access)
     }
@@ -113,16 +109,15 @@ impl Records {
         }
     }
 
-    /// Certificates and memberships that say whose node this is.
+    /// What says whose node this is: what its communities say, its member's certificate, and its own record. Each counts
+    /// for more when those before it are known.
     pub(super) fn own_credentials(&self, node: NodeId) -> Vec<SharedRecord> {
-        let mut credentials: Vec<SharedRecord> = self.certificates(node).map(|(known, _)| known.clone()).collect();
-        if let Some(member) = self.member_of(node) {
-            let kind = RecordKind::Membership;
-            let communities = self.book.vouchers(kind, member.0);
-            let names = communities.map(|signer| RecordName { kind, signer, subject: member.0 });
-            credentials.extend(names.filter_map(|name| self.book.find(&name)).cloned());
-        }
-        credentials.truncate(8);
-        credentials
+        let Some(member) = self.member_of(node) else { return Vec::new() };
+        let record = self.book.find(&RecordName { kind: RecordKind::Node, signer: node.0, subject: node.0 });
+        let memberships = self.joined().into_iter().filter_map(|community| {
+            self.book.find(&RecordName { kind: RecordKind::Membership, signer: community.0, subject: member.0 })
+        });
+        let certificate = self.find_certificate(member, node);
+        memberships.take(CREDENTIALS_MAX - 2).chain(certificate).chain(record).cloned().collect()
     }
 }

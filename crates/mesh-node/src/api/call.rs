@@ -261,6 +261,7 @@ mod tests {
             UserCommand::CommunityList,
             UserCommand::MemberNew { name },
             UserCommand::MemberAddNode { node: NodeId([3; 32]) },
+            UserCommand::MemberAccept { member: MemberId([1; 32]) },
             UserCommand::MemberList,
             UserCommand::MemberRevoke {
                 subject: "ab".repeat(32),

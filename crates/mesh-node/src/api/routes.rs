@@ -297,9 +297,17 @@ pub const ROUTES: &[Route] = &[
         Method::Post,
         "/v1/member/add-node",
         "member_add_node",
-        "Certifies another node as this member's.",
+        "Certifies another node as this member's; the node accepts it itself.",
         asks("member_add_node", "done"),
         &[body("node", Kind::Id, Missing::Refused, "Which.")],
+    ),
+    route(
+        Method::Post,
+        "/v1/member/accept",
+        "member_accept",
+        "Says that this node belongs to a member whose key is on another one.",
+        asks("member_accept", "done"),
+        &[body("member", Kind::Id, Missing::Refused, "Which.")],
     ),
     route(
         Method::Post,

@@ -203,5 +203,12 @@ fn community() -> CommunityView {
 }
 
 fn member() -> MemberView {
-    MemberView { member: MEMBER, name: text(), nodes: vec![NODE], communities: vec![COMMUNITY], own: true }
+    MemberView {
+        member: MEMBER,
+        name: text(),
+        nodes: vec![NODE],
+        not_accepted: vec![NODE],
+        communities: vec![COMMUNITY],
+        own: true,
+    }
 }

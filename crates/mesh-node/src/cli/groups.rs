@@ -38,10 +38,15 @@ pub enum MemberCommand {
         /// Its name
         name: String,
     },
-    /// Certify another node as this member's
+    /// Certify another node as this member's; then run `member accept` there
     AddNode {
         /// Its id
         node: NodeId,
+    },
+    /// Say that this node belongs to a member whose key is on another one, which certifies it with `member add-node`
+    Accept {
+        /// The member's id
+        member: MemberId,
     },
     /// Show members and their nodes as known here
     List,

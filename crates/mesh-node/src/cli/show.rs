@@ -354,5 +354,12 @@ fn members(views: &[MemberView]) -> String {
             printable(&view.name),
         ]);
     }
-    or_none(&table, "no members known; mesh-node member new NAME makes one for this node")
+    let mut text = or_none(&table, "no members known; mesh-node member new NAME makes one for this node");
+    for view in views.iter().filter(|view| view.own) {
+        for node in &view.not_accepted {
+            let (node, member) = (node.short(), view.member);
+            text.push_str(&format!("\n{node} is certified, and said nothing yet: run `member accept {member}` there"));
+        }
+    }
+    text
 }

@@ -214,6 +214,7 @@ async fn member(session: &Session, command: &MemberCommand) -> Result<UserComman
     Ok(match command {
         MemberCommand::New { name } => UserCommand::MemberNew { name: name.clone() },
         MemberCommand::AddNode { node } => UserCommand::MemberAddNode { node: *node },
+        MemberCommand::Accept { member } => UserCommand::MemberAccept { member: *member },
         MemberCommand::List => UserCommand::MemberList,
         MemberCommand::Revoke { subject, reason, community, force } => UserCommand::MemberRevoke {
             subject: subject.clone(),

@@ -140,10 +140,15 @@ pub enum UserCommand {
         /// Its name.
         name: String,
     },
-    /// Certifies another node as this member's.
+    /// Certifies another node as this member's; the node says so itself by [`UserCommand::MemberAccept`].
     MemberAddNode {
         /// Which.
         node: NodeId,
+    },
+    /// Says that this node belongs to a member whose key is on another one.
+    MemberAccept {
+        /// Which.
+        member: MemberId,
     },
     /// Members and their nodes as known here.
     MemberList,

@@ -338,6 +338,8 @@ views! {
         name: String,
         /// Its nodes, as known here.
         nodes: Vec<NodeId>,
+        /// Nodes it certified that did not say that they are its own.
+        not_accepted: Vec<NodeId>,
         /// Communities it belongs to.
         communities: Vec<CommunityId>,
         /// Whether it is this node's.
