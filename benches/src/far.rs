@@ -35,7 +35,7 @@ struct Options {
     #[arg(long, default_value_t = 1000)]
     lost_ppm: u64,
     /// The file's size.
-    #[arg(long, default_value = "250MB")]
+    #[arg(long, default_value = "500MB")]
     size: ByteSize,
     #[command(flatten)]
     repeating: Repeating,

@@ -368,7 +368,7 @@ impl SendWindow {
             drain.rtt_seen = Some(drain.rtt_seen.map_or(rtt, |least| least.min(rtt)));
         }
         // A little more is the same way, and no reason to empty it.
-        if self.rtt.is_none_or(|least| rtt <= least + least / 16) {
+        if self.rtt.is_none_or(|least| rtt <= least + least / 8) {
             self.rtt = Some(self.rtt.map_or(rtt, |least| least.min(rtt)));
             self.rtt_seen_at = now;
         }

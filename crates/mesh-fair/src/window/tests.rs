@@ -142,3 +142,18 @@ fn a_far_window_lets_no_lost_packet_empty_the_way() {
     let share = delivered * 100 / (6_000 * RATE_PER_MS);
     assert!(share >= 90, "{share} % of the way");
 }
+
+/// A congestion control below empties the way now and then: what comes by then is a little late, and tells as much as an
+/// emptying of our own would.
+#[test]
+fn a_round_trip_a_little_longer_puts_off_emptying_the_way() {
+    for (late_ms, is_stale) in [(110, false), (120, true)] {
+        let mut window = window();
+        window.set_rtt(Timestamp::ZERO, Duration::from_millis(100));
+        for second in 1..15 {
+            window.set_rtt(Timestamp(second * 1000 * MS), Duration::from_millis(late_ms));
+        }
+        assert_eq!(window.is_rtt_stale(Timestamp(15 * 1000 * MS)), is_stale, "{late_ms} ms");
+        assert_eq!(window.rtt(), Some(Duration::from_millis(100)));
+    }
+}
