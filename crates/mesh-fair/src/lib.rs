@@ -19,7 +19,6 @@ pub mod drr;
 mod entry;
 pub mod fcfs;
 pub mod jain;
-mod lift;
 mod max_filter;
 mod order;
 mod overdue;

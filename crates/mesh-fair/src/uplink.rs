@@ -20,7 +20,6 @@ use mesh_proto::{ByteRate, NodeId, Timestamp};
 
 use crate::drr::{FlowKey, MemberKey, RequestKey};
 use crate::entry::{Entry, OpenGrant};
-use crate::lift::Lift;
 use crate::order::Order;
 use crate::overdue::Overdue;
 use crate::request::{Discipline, EnqueueError, Grant, Request, SchedulerView};
@@ -63,7 +62,6 @@ pub struct UplinkScheduler {
     /// Until then no round trip of a peer with bytes outstanding is too old.
     fresh_until: Timestamp,
     overdue: Overdue,
-    lift: Lift,
     /// Peers that get nothing more until they give a sign of life.
     missed: BTreeSet<NodeId>,
     silent_at: Option<Timestamp>,
@@ -85,7 +83,6 @@ impl UplinkScheduler {
             drain_until: None,
             fresh_until: Timestamp::ZERO,
             overdue: Overdue::new(now),
-            lift: Lift::new(now, UPLINK_QUEUE),
             missed: BTreeSet::new(),
             silent_at: None,
         }
@@ -148,7 +145,6 @@ impl UplinkScheduler {
             let enough = wanted.min((slice_bytes / 4).max(SLICE_BYTES_MIN as u64));
             if self.uplink.room() < enough {
                 self.uplink.note_blocked();
-                self.lift.note_blocked();
                 self.silent_at = Some(self.overdue.silent_at(&self.uplink));
                 return None;
             }
@@ -241,10 +237,6 @@ impl UplinkScheduler {
                 continue;
             }
             let path_rtt = peer.rtt().unwrap_or_default();
-            if self.drain_until.is_none() {
-                self.lift.on_receipt(now, node, now.since(uplink_mark.at).saturating_sub(path_rtt));
-                self.uplink.set_lift(self.lift.lift());
-            }
             // The uplink's round trip is its peers', weighted by bytes over about a window.
             let weight = u128::from(part);
             let window = u128::from(self.uplink.window_bytes()).max(weight);

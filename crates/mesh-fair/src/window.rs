@@ -108,7 +108,6 @@ pub struct SendWindow {
     /// Whether the last round was held back by this window.
     is_full: bool,
     shared_queue: Duration,
-    lift: Duration,
     instant: Timestamp,
     burst_began: Timestamp,
     burst_bytes: u64,
@@ -141,7 +140,6 @@ impl SendWindow {
             queue_seen: Duration::MAX,
             is_full: false,
             shared_queue: Duration::ZERO,
-            lift: Duration::ZERO,
             instant: now,
             burst_began: now,
             burst_bytes: 0,
@@ -190,7 +188,6 @@ impl SendWindow {
             let bytes = path_bytes
                 .saturating_add(self.queue_bytes())
                 .saturating_add(rate.bytes_in(self.shared_queue))
-                .saturating_add(rate.bytes_in(self.lift))
                 .saturating_add(headroom);
             self.refill_bytes.map_or(bytes, |refill| refill.min(bytes))
         };
@@ -263,11 +260,6 @@ impl SendWindow {
     /// held against the path.
     pub fn set_shared_queue(&mut self, queue: Duration) {
         self.shared_queue = queue;
-    }
-
-    /// So much of what the window counts has left its path and waits behind it, in paths of single peers.
-    pub fn set_lift(&mut self, lift: Duration) {
-        self.lift = lift;
     }
 
     /// Replaces the round trip by one that others measured.

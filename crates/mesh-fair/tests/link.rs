@@ -197,25 +197,3 @@ fn peers_that_vanish_do_not_keep_the_others_out() {
         assert!(world.utilisation() * 100 >= before * 95, "{rate} bytes/s, {gone} gone: {}", world.utilisation());
     }
 }
-
-/// What waits in slow peers' own paths is in the uplink's window too, and must not be taken for all that the uplink can
-/// carry.
-#[test]
-fn slow_peers_do_not_keep_an_uplink_slow() {
-    for (slow, peers) in [(20, 1), (40, 1), (70, 1), (10, 4), (20, 4), (3, 20)] {
-        let slow = PeerSpec { path_rate: Some(mbit(slow)), ..PeerSpec::one(1, 1_000) };
-        let mut specs = vec![slow; peers];
-        specs.push(PeerSpec::one(2, 1_000));
-        let mut world = World::new(Discipline::DeficitRoundRobin, mbit(100), &specs);
-        world.change_rate_at(5, mbit(25));
-        world.change_rate_at(10, mbit(100));
-        world.run_until_ms(10_000);
-        world.reset();
-        world.run_until_ms(13_000);
-        let at_first = world.utilisation();
-        world.reset();
-        world.run_until_ms(30_000);
-        println!("{peers} slow: {at_first}‰, then {}‰, queue {:?}", world.utilisation(), world.queue_max);
-        assert!(at_first >= 800 && world.utilisation() >= 950, "{peers} slow: {}", world.utilisation());
-    }
-}
