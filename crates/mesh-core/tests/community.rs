@@ -6,96 +6,15 @@ mod world;
 use std::time::Duration;
 
 use mesh_proto::extensions::Extensions;
-use mesh_proto::limits::{NODES_KNOWN_MAX, VOUCHERS_PER_KIND_MAX};
 use mesh_proto::message::{Have, Holding, Message};
 use mesh_proto::port::user::{ErrorKind, UserCommand, UserReply};
-use mesh_proto::port::view::{CatalogueView, MemberView};
 use mesh_proto::port::{Event, Failure};
-use mesh_proto::record::{Access, Membership, NodeCertificate, NodeRecord, Record, RecordKind, Revocation, Signed};
-use mesh_proto::{CommunityId, MemberId, NodeId, Ticket, UnixMs};
-use world::{World, signed};
+use mesh_proto::record::{Access, RecordKind};
+use mesh_proto::{CommunityId, MemberId, Ticket};
+use world::World;
+use world::people::{arrives, founded, invite, new_community, new_member, own_member, refusal, revoke, search, share};
 
 const RATE: u64 = 2_500_000;
-
-fn share(world: &mut World, host: usize, listed: bool, access: Access) -> String {
-    let command = UserCommand::Share {
-        path: "/data/maps of the hills-40".to_owned(),
-        name: None,
-        listed: Some(listed),
-        tags: Some(vec!["osm".to_owned()]),
-        access: Some(access),
-    };
-    match world.reply(host, command) {
-        UserReply::Shared(view) => view.ticket,
-        other => panic!("not shared: {other:?}"),
-    }
-}
-
-fn search(world: &mut World, host: usize, text: &str) -> Vec<CatalogueView> {
-    match world.reply(host, UserCommand::Search { text: text.to_owned() }) {
-        UserReply::Catalogue(views) => views,
-        other => panic!("no catalogue: {other:?}"),
-    }
-}
-
-fn own_member(world: &mut World, host: usize) -> MemberId {
-    match world.reply(host, UserCommand::MemberList) {
-        UserReply::Members(views) => {
-            let own: Vec<MemberView> = views.into_iter().filter(|view| view.own).collect();
-            own.first().expect("this node has a member").member
-        }
-        other => panic!("no members: {other:?}"),
-    }
-}
-
-fn new_member(world: &mut World, host: usize, name: &str) -> MemberId {
-    let reply = world.reply(host, UserCommand::MemberNew { name: name.to_owned() });
-    let UserReply::Member(view) = reply else { panic!("{reply:?}") };
-    assert_eq!((view.name.as_str(), view.own), (name, true));
-    assert_eq!(own_member(world, host), view.member, "it is told which it is");
-    view.member
-}
-
-fn new_community(world: &mut World, host: usize, name: &str) -> CommunityId {
-    let reply = world.reply(host, UserCommand::CommunityNew { name: name.to_owned() });
-    let UserReply::Community(view) = reply else { panic!("{reply:?}") };
-    assert_eq!((view.name.as_str(), view.founded_here, view.belongs), (name, true, true));
-    view.community
-}
-
-/// A world of one host, whose member founded a community.
-fn founded() -> (World, usize, CommunityId) {
-    let mut world = World::new();
-    let founder = world.add(RATE, &[]);
-    world.settle(5);
-    let _ = new_member(&mut world, founder, "Ada");
-    let community = new_community(&mut world, founder, "Hill");
-    (world, founder, community)
-}
-
-fn invite(world: &mut World, host: usize, community: CommunityId, member: MemberId) -> UserReply {
-    world.reply(host, UserCommand::CommunityInvite { community: Some(community), member })
-}
-
-fn revoke(world: &mut World, host: usize, subject: &str, force: bool) -> UserReply {
-    let (subject, reason) = (subject.to_owned(), "moved away".to_owned());
-    world.reply(host, UserCommand::MemberRevoke { subject, reason, community: None, force })
-}
-
-/// Why it was refused, if it was, and what to do.
-fn refusal(reply: UserReply) -> (ErrorKind, String) {
-    match reply {
-        UserReply::Failed(error) => (error.kind, format!("{} {}", error.message, error.cure)),
-        other => panic!("not refused: {other:?}"),
-    }
-}
-
-fn arrives(world: &mut World, host: usize, ticket: &str) -> bool {
-    world.get(host, ticket);
-    world.run_until(Duration::from_secs(60), |world| {
-        !world.seen(host, |event| matches!(event, Event::TransferComplete { .. }).then_some(())).is_empty()
-    })
-}
 
 #[test]
 fn a_listing_spreads_over_a_line_of_nodes_and_is_taken_back() {
@@ -146,113 +65,51 @@ fn a_community_shares_among_its_own_until_a_member_is_revoked() {
     assert!(views.iter().all(|view| !view.belongs), "{views:?}");
 }
 
-/// Records of strangers who vouch for each other, as many of each kind as a book keeps.
-fn flood() -> Vec<Signed> {
-    let key = |number: usize, first: u8| {
-        let mut key = [first; 32];
-        key[..8].copy_from_slice(&(number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
-        key
-    };
-    let vouched = (0..VOUCHERS_PER_KIND_MAX).flat_map(|number| {
-        let (signer, subject) = (key(number, 0x91), key(number, 0x92));
-        let (name, issued, extensions) = (String::new(), UnixMs(1), Extensions::default());
-        let records = [
-            Record::NodeCertificate(NodeCertificate {
-                member: MemberId(signer),
-                node: NodeId(subject),
-                version: 1,
-                member_name: name.clone(),
-                issued,
-                expires: UnixMs(0),
-                extensions: extensions.clone(),
-            }),
-            Record::Membership(Membership {
-                community: CommunityId(signer),
-                community_name: name.clone(),
-                member: MemberId(subject),
-                version: 1,
-                issued,
-                expires: UnixMs(0),
-                extensions: extensions.clone(),
-            }),
-            Record::Revocation(Revocation { subject, issued, reason: name, extensions }),
-        ];
-        records.map(|record| signed(signer, &record))
-    });
-    let nodes = (0..NODES_KNOWN_MAX).map(|number| {
-        let node = key(number, 0x93);
-        let record = NodeRecord {
-            node: NodeId(node),
-            version: 1,
-            addresses: Vec::new(),
-            name: String::new(),
-            agent: String::new(),
-            written: UnixMs(1),
-            extensions: Extensions::default(),
-        };
-        signed(node, &Record::Node(record))
-    });
-    vouched.chain(nodes).collect()
+/// A getter that was told it may not have it hears of it when that changes, by whichever record.
+#[test]
+fn who_waits_gets_it_when_his_node_becomes_a_member_s() {
+    for accepts_last in [true, false] {
+        let mut world = World::new();
+        let (source, laptop) = (world.add(RATE, &[]), world.add(RATE, &[0]));
+        world.settle(5);
+        let member = new_member(&mut world, source, "Ada");
+        let ticket = share(&mut world, source, false, Access::Members(vec![member]));
+        assert!(!arrives(&mut world, laptop, &ticket));
+        let node = world.hosts[laptop].id;
+        let mut steps = [(source, UserCommand::MemberAddNode { node }), (laptop, UserCommand::MemberAccept { member })];
+        if !accepts_last {
+            steps.reverse();
+        }
+        for (host, command) in steps {
+            assert_eq!(world.reply(host, command), UserReply::Done);
+            world.settle(10);
+        }
+        let is_complete = |event: &Event| matches!(event, Event::TransferComplete { .. }).then_some(());
+        assert!(!world.seen(laptop, is_complete).is_empty(), "accepted last: {accepts_last}");
+    }
 }
 
 #[test]
-fn strangers_who_fill_the_book_keep_a_founder_s_community_from_nothing() {
-    let (mut world, flood) = (World::new(), flood());
-    let founder = world.add_with(RATE, &[], &flood);
-    let friend = world.add(RATE, &[founder]);
+fn what_was_joined_outlasts_a_kill() {
+    let mut world = World::new();
+    let (founder, friend) = (world.add(RATE, &[]), world.add(RATE, &[0]));
     world.settle(5);
     let _ = new_member(&mut world, founder, "Ada");
     let community = new_community(&mut world, founder, "Hill");
     let member = new_member(&mut world, friend, "Ben");
-    world.settle(60);
     let UserReply::Invitation(invite) = invite(&mut world, founder, community, member) else { panic!("no word") };
-    assert_eq!(world.reply(friend, UserCommand::CommunityJoin { invitation: invite.invitation }), UserReply::Done);
-    world.settle(60);
-    let ticket = share(&mut world, founder, true, Access::Community(community));
-    assert!(arrives(&mut world, friend, &ticket), "a member gets it");
-    let _ = revoke(&mut world, founder, &member.to_string(), false);
-    world.settle(30);
-    let other = world.reply(
-        founder,
-        UserCommand::Share {
-            path: "/data/more maps-40".to_owned(),
-            name: None,
-            listed: None,
-            tags: None,
-            access: Some(Access::Community(community)),
-        },
-    );
-    let UserReply::Shared(other) = other else { panic!("not shared: {other:?}") };
-    world.get(friend, &other.ticket);
-    world.settle(30);
-    assert!(world.hosts[friend].store.have(other.content_id).is_empty(), "who was thrown out gets nothing more");
-    let kept = world.hosts[founder].store.records();
-    assert!(kept.len() <= flood.len() + 1, "a stranger's goes for each of ours, on the disk too: {}", kept.len());
-}
-
-/// Not the founder's book is full, but that of a member who serves another member.
-#[test]
-fn strangers_who_fill_the_book_of_who_joined_keep_her_from_nothing() {
-    let (mut world, flood) = (World::new(), flood());
-    let founder = world.add(RATE, &[]);
-    let joined = world.add_with(RATE, &[founder], &flood);
-    world.settle(5);
-    let _ = new_member(&mut world, founder, "Ada");
-    let community = new_community(&mut world, founder, "Hill");
-    let join = |world: &mut World, host: usize, name: &str| {
-        let member = new_member(world, host, name);
-        world.settle(60);
-        let UserReply::Invitation(invite) = invite(world, founder, community, member) else { panic!("no word") };
-        let join = UserCommand::CommunityJoin { invitation: invite.invitation };
-        assert_eq!(world.reply(host, join), UserReply::Done);
-        world.settle(60);
+    let is_joined = |world: &mut World| {
+        let UserReply::Communities(views) = world.reply(friend, UserCommand::CommunityList) else { panic!("no list") };
+        views.iter().any(|view| view.community == community && view.joined)
     };
-    join(&mut world, joined, "Ben");
-    let friend = world.add(RATE, &[joined]);
+    world.settle(10);
+    assert!(!is_joined(&mut world), "an invitation alone is no word of hers");
+    let join = UserCommand::CommunityJoin { invitation: invite.invitation };
+    assert_eq!(world.reply(friend, join), UserReply::Done);
+    world.kill(friend);
+    world.restart(friend, &[]);
     world.settle(5);
-    join(&mut world, friend, "Cid");
-    let ticket = share(&mut world, joined, true, Access::Community(community));
-    assert!(arrives(&mut world, friend, &ticket), "a member gets it");
+    assert!(is_joined(&mut world));
 }
 
 /// Who calls somebody's node his own gets nothing by it.

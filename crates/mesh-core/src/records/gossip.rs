@@ -42,7 +42,7 @@ impl Records {
         let hello = Hello {
             agent: self.config.agent.clone(),
             name: self.config.node_name.clone(),
-            credentials: self.own_credentials(ctx.node),
+            credentials: self.own_credentials(ctx),
             clock: ctx.unix(),
             extensions: Extensions::default(),
         };

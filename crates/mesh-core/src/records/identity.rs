@@ -1,7 +1,7 @@
 //! What people ask of members and communities. Each is one or more steps with the keys; the last one answers. Taking back
 //! stands in `revoke`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use mesh_proto::codec;
 use mesh_proto::extensions::Extensions;
@@ -94,7 +94,7 @@ impl Records {
             let why = "this node's member took back that the node is its own, and that is for ever";
             return Err(failed(ErrorKind::Denied, why, BEGIN_ANEW));
         }
-        if self.own_member.is_some() {
+        if self.own().is_some() {
             return Err(failed(ErrorKind::Exists, "this node has a member already", "see `mesh-node member list`"));
         }
         self.create(ctx, false, Step::MemberKey { request, name: name.to_owned() });
@@ -256,8 +256,9 @@ impl Records {
         match self.own().is_some_and(|own| self.belongs(ctx, own, community)) {
             true => {
                 self.just_joined.insert(community);
+                self.changed = true;
                 // Who had no room for a stranger's has some for a member's.
-                for record in self.own_credentials(ctx.node) {
+                for record in self.own_credentials(ctx) {
                     if let Some(outline) = record.outline() {
                         self.pass_on(ctx, *outline.name(), None, false);
                     }
@@ -330,7 +331,8 @@ impl Records {
 
     fn communities(&self, ctx: &Context) -> Vec<CommunityView> {
         let member = self.own();
-        let mut all: BTreeSet<CommunityId> = self.own_communities.iter().copied().map(CommunityId).collect();
+        let joined = self.joined();
+        let mut all = joined.clone();
         all.extend(self.book.of_kind(RecordKind::Membership).map(|known| CommunityId(known.signer)));
         all.into_iter()
             .map(|community| CommunityView {
@@ -338,6 +340,7 @@ impl Records {
                 name: self.community_name(community),
                 founded_here: self.own_communities.contains(&community.0),
                 belongs: member.is_some_and(|member| self.belongs(ctx, member, community)),
+                joined: joined.contains(&community),
             })
             .collect()
     }

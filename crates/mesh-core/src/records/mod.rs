@@ -36,7 +36,7 @@ use mesh_analytics::EventKind;
 use mesh_proto::planted::Defect;
 use mesh_proto::port::store::Row;
 use mesh_proto::port::{Failure, KeyRole, KeysCommand, KeysInput};
-use mesh_proto::record::{Record, RecordKind, RecordName};
+use mesh_proto::record::{NodeRecord, Record, RecordKind, RecordName};
 use mesh_proto::record_list::Listed;
 use mesh_proto::{CommandId, CommunityId, ContentId, MemberId, NodeId, SharedRecord, Timestamp, WakeReason};
 
@@ -224,11 +224,9 @@ impl Records {
             },
             KeysInput::Signed { command, result } => match self.asked.remove(command) {
                 Some(Asked::SignOwn) => {
-                    if let Ok(signed) = result
-                        && self.adopt(ctx, &signed.clone().into())
-                    {
-                        // There may be more to say since it was begun.
-                        self.change_own_record(ctx);
+                    if let Ok(signed) = result {
+                        self.adopt(ctx, &signed.clone().into());
+                        self.say_what_is_left(ctx, signed);
                     }
                 }
                 Some(Asked::Person(step)) => self.on_signed_for(ctx, step, result),
@@ -257,8 +255,9 @@ impl Records {
         let Some(outline) = record.outline() else { return Kept::No };
         let name = outline.name();
         if self.book.is_full(name.kind) && self.book.may_add(name) {
-            self.make_room(ctx, name, ours);
+            self.make_room(ctx, record, ours);
         }
+        let said_before = self.book.node(NodeId(record.signer)).filter(|_| record.kind == RecordKind::Node);
         let put = match ctx.planted.is(Defect::AcceptOldVersion) {
             true => self.book.replace(record.clone()).map(|()| true),
             false => self.book.put(record.clone()),
@@ -272,7 +271,14 @@ impl Records {
             }
         }
         match record.kind {
-            RecordKind::Node if record.signer != ctx.node.0 => _ = self.new_nodes.insert(NodeId(record.signer)),
+            RecordKind::Node => {
+                let says = |said: Option<NodeRecord>| said.map(|said| (said.member(), said.communities().collect()));
+                let belonging: Option<(_, Vec<_>)> = says(self.book.node(NodeId(record.signer)));
+                self.changed |= says(said_before) != belonging;
+                if record.signer != ctx.node.0 {
+                    self.new_nodes.insert(NodeId(record.signer));
+                }
+            }
             RecordKind::NodeCertificate | RecordKind::Membership | RecordKind::Revocation => self.changed = true,
             _ => {}
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mesh_proto::port::user::{ErrorKind, UserError, UserReply};
 use mesh_proto::port::{KeyRole, UserRequestId};
-use mesh_proto::record::{NodeRecord, Record, Subject};
+use mesh_proto::record::{NodeRecord, Record, Signed, Subject};
 use mesh_proto::{CommunityId, MemberId, SharedRecord};
 
 use super::identity::{Made, Step, failed};
@@ -32,7 +32,16 @@ impl Records {
 
     /// There is another to say of ourselves: the record that says so is signed and spread soon.
     pub(super) fn change_own_record(&mut self, ctx: &Context) {
-        self.own_due.get_or_insert(ctx.now.after(DEBOUNCE));
+        let soon = ctx.now.after(DEBOUNCE);
+        self.own_due = Some(self.own_due.map_or(soon, |due| due.min(soon)));
+    }
+
+    /// A record of our own was signed and is kept, if it is: what else there is to say since it was begun is said soon.
+    pub(super) fn say_what_is_left(&mut self, ctx: &Context, signed: &Signed) {
+        let is_kept = self.book.node(ctx.node).is_some_and(|known| Record::Node(known).encode_body() == signed.body);
+        if is_kept && self.own_record(ctx).1 {
+            self.change_own_record(ctx);
+        }
     }
 
     /// What is to be said of ourselves, and whether that is news.

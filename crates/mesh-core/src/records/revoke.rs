@@ -62,7 +62,7 @@ impl Records {
     }
 
     fn is_own_member(&self, member: MemberId) -> bool {
-        self.own_member == Some(member.0) || self.own() == Some(member)
+        self.own() == Some(member)
     }
 
     /// The keys of ours that vouched for a subject and did not take it back yet: at least one.

@@ -111,10 +111,12 @@ impl Records {
 
     /// What says whose node this is: what its communities say, its member's certificate, and its own record. Each counts
     /// for more when those before it are known.
-    pub(super) fn own_credentials(&self, node: NodeId) -> Vec<SharedRecord> {
+    pub(super) fn own_credentials(&self, ctx: &Context) -> Vec<SharedRecord> {
+        let node = ctx.node;
         let Some(member) = self.member_of(node) else { return Vec::new() };
         let record = self.book.find(&RecordName { kind: RecordKind::Node, signer: node.0, subject: node.0 });
-        let memberships = self.joined().into_iter().filter_map(|community| {
+        let standing = self.joined().into_iter().filter(|community| self.belongs(ctx, member, *community));
+        let memberships = standing.filter_map(|community| {
             self.book.find(&RecordName { kind: RecordKind::Membership, signer: community.0, subject: member.0 })
         });
         let certificate = self.find_certificate(member, node);

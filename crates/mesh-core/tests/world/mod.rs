@@ -2,6 +2,7 @@
 //!
 //! It carries out commands as the real drivers do, only exactly: what a test sees follows from its numbers.
 
+pub mod people;
 pub mod person;
 mod signing;
 mod store;

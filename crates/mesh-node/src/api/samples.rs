@@ -199,7 +199,7 @@ fn doctor() -> DoctorView {
 }
 
 fn community() -> CommunityView {
-    CommunityView { community: COMMUNITY, name: text(), founded_here: true, belongs: true }
+    CommunityView { community: COMMUNITY, name: text(), founded_here: true, belongs: true, joined: true }
 }
 
 fn member() -> MemberView {

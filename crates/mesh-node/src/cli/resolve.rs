@@ -93,6 +93,7 @@ mod tests {
             name: name.into(),
             founded_here: true,
             belongs: true,
+            joined: true,
         };
         let strangers = CommunityView { founded_here: false, ..view(0xad, "street") };
         let known = [view(0xab, "street"), view(0xac, "choir"), view(0x11, "choir"), strangers];

@@ -333,10 +333,11 @@ fn doctor(view: &DoctorView) -> String {
 }
 
 fn communities(views: &[CommunityView]) -> String {
-    let mut table = Table::new(&["COMMUNITY", "FOUNDED HERE", "BELONGS", "NAME"]);
+    let mut table = Table::new(&["COMMUNITY", "FOUNDED HERE", "BELONGS", "JOINED", "NAME"]);
     for view in views {
         let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
-        table.row(vec![view.community.to_string(), yes(view.founded_here), yes(view.belongs), printable(&view.name)]);
+        let [founded, belongs, joined] = [view.founded_here, view.belongs, view.joined].map(yes);
+        table.row(vec![view.community.to_string(), founded, belongs, joined, printable(&view.name)]);
     }
     or_none(&table, "no communities; mesh-node community new NAME founds one")
 }

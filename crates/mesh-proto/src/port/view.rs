@@ -304,8 +304,10 @@ views! {
         name: String,
         /// Whether it was founded on this node.
         founded_here: bool,
-        /// Whether this node's member belongs to it.
+        /// Whether this node's member belongs to it: what is for it is open to her.
         belongs: bool,
+        /// Whether it was joined or founded on a node of hers: its members are acquainted.
+        joined: bool,
     }
 
     /// An invitation to hand to a member.
