@@ -22,6 +22,7 @@ pub mod jain;
 mod max_filter;
 mod order;
 mod overdue;
+mod probe;
 pub mod request;
 mod ring;
 pub mod token_bucket;

@@ -22,6 +22,7 @@ use crate::drr::{FlowKey, MemberKey, RequestKey};
 use crate::entry::{Entry, OpenGrant};
 use crate::order::Order;
 use crate::overdue::Overdue;
+use crate::probe::Probe;
 use crate::request::{Discipline, EnqueueError, Grant, Request, SchedulerView};
 use crate::token_bucket::TokenBucket;
 use crate::window::{ReceiptSample, SendWindow, WindowConfig};
@@ -62,6 +63,7 @@ pub struct UplinkScheduler {
     /// Until then no round trip of a peer with bytes outstanding is too old.
     fresh_until: Timestamp,
     overdue: Overdue,
+    probe: Probe,
     /// Peers that get nothing more until they give a sign of life.
     missed: BTreeSet<NodeId>,
     silent_at: Option<Timestamp>,
@@ -83,6 +85,7 @@ impl UplinkScheduler {
             drain_until: None,
             fresh_until: Timestamp::ZERO,
             overdue: Overdue::new(now),
+            probe: Probe::new(now, UPLINK_QUEUE),
             missed: BTreeSet::new(),
             silent_at: None,
         }
@@ -145,6 +148,7 @@ impl UplinkScheduler {
             let enough = wanted.min((slice_bytes / 4).max(SLICE_BYTES_MIN as u64));
             if self.uplink.room() < enough {
                 self.uplink.note_blocked();
+                self.probe.note_blocked();
                 self.silent_at = Some(self.overdue.silent_at(&self.uplink));
                 return None;
             }
@@ -237,6 +241,12 @@ impl UplinkScheduler {
                 continue;
             }
             let path_rtt = peer.rtt().unwrap_or_default();
+            if self.uplink.is_settled() {
+                self.probe.on_receipt(now, node, part, now.since(uplink_mark.at).saturating_sub(path_rtt));
+                self.uplink.set_lift(self.probe.lift());
+            } else {
+                self.probe.skip_round(now);
+            }
             // The uplink's round trip is its peers', weighted by bytes over about a window.
             let weight = u128::from(part);
             let window = u128::from(self.uplink.window_bytes()).max(weight);

@@ -108,6 +108,7 @@ pub struct SendWindow {
     /// Whether the last round was held back by this window.
     is_full: bool,
     shared_queue: Duration,
+    lift: Duration,
     instant: Timestamp,
     burst_began: Timestamp,
     burst_bytes: u64,
@@ -140,6 +141,7 @@ impl SendWindow {
             queue_seen: Duration::MAX,
             is_full: false,
             shared_queue: Duration::ZERO,
+            lift: Duration::ZERO,
             instant: now,
             burst_began: now,
             burst_bytes: 0,
@@ -174,6 +176,13 @@ impl SendWindow {
         self.startup_bytes.is_some()
     }
 
+    /// Whether the window is what the measured rate and round trip make of it: not while it starts, nor while its path is
+    /// emptied and filled again.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.startup_bytes.is_none() && self.drain.is_none() && self.refill_bytes.is_none()
+    }
+
     /// The window.
     #[must_use]
     pub fn window_bytes(&self) -> u64 {
@@ -188,6 +197,7 @@ impl SendWindow {
             let bytes = path_bytes
                 .saturating_add(self.queue_bytes())
                 .saturating_add(rate.bytes_in(self.shared_queue))
+                .saturating_add(rate.bytes_in(self.lift))
                 .saturating_add(headroom);
             self.refill_bytes.map_or(bytes, |refill| refill.min(bytes))
         };
@@ -260,6 +270,11 @@ impl SendWindow {
     /// held against the path.
     pub fn set_shared_queue(&mut self, queue: Duration) {
         self.shared_queue = queue;
+    }
+
+    /// So much of what the window counts has left its path and waits behind it, in paths of single peers.
+    pub fn set_lift(&mut self, lift: Duration) {
+        self.lift = lift;
     }
 
     /// Replaces the round trip by one that others measured.

@@ -197,3 +197,44 @@ fn peers_that_vanish_do_not_keep_the_others_out() {
         assert!(world.utilisation() * 100 >= before * 95, "{rate} bytes/s, {gone} gone: {}", world.utilisation());
     }
 }
+
+/// What waits in slow peers' own paths is in the uplink's window too, and must not be taken for all that the uplink can
+/// carry.
+#[test]
+fn slow_peers_do_not_keep_an_uplink_slow() {
+    for (slow, peers) in [(20, 1), (40, 1), (70, 1), (10, 4), (20, 4), (3, 20)] {
+        let slow = PeerSpec { path_rate: Some(mbit(slow)), ..PeerSpec::one(1, 1_000) };
+        let mut specs = vec![slow; peers];
+        specs.push(PeerSpec::one(2, 1_000));
+        let mut world = World::new(Discipline::DeficitRoundRobin, mbit(100), &specs);
+        world.change_rate_at(5, mbit(25));
+        world.change_rate_at(10, mbit(100));
+        world.run_until_ms(14_000);
+        world.reset();
+        world.run_until_ms(60_000);
+        println!("{peers} slow: {}‰, queue {:?}", world.utilisation(), world.queue_max);
+        assert!(world.utilisation() >= 900, "{peers} slow: {}", world.utilisation());
+        assert!(world.queue_max <= Duration::from_millis(200), "{:?}", world.queue_max);
+    }
+}
+
+/// Where each connection has a queue of its own, only a window that holds the uplink back lets the discipline decide.
+#[test]
+fn many_connections_get_no_more_where_each_has_its_own_queue() {
+    for rate in [mbit(20), mbit(100)] {
+        let mut world = World::new(Discipline::DeficitRoundRobin, rate, &crowd());
+        world.serve_in_turn();
+        world.run_until_ms(5_000);
+        for from_s in (5..65).step_by(10) {
+            world.reset();
+            world.run_until_ms((from_s + 10) * 1_000);
+            println!(
+                "{rate} from {from_s} s: single {}‰, used {}‰, queue {:?}",
+                world.share(0),
+                world.utilisation(),
+                world.queue_max
+            );
+            assert!((450..=550).contains(&world.share(0)) && world.utilisation() >= 950, "{}", world.share(0));
+        }
+    }
+}

@@ -1,9 +1,10 @@
-//! A small world in virtual time: one FIFO bottleneck, peers behind it with their own delay and rate, receipts per 25 ms.
+//! A small world in virtual time: one bottleneck (first in first out, or a queue for each peer), peers behind it
+//! with their own delay and rate, receipts per 25 ms.
 //!
 //! Invariant: after every grant, outstanding bytes are within the window, and no request gets more than it asked for.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::time::Duration;
 
 use mesh_fair::{Discipline, Request, RequestKey, UplinkScheduler};
@@ -56,6 +57,8 @@ struct Peer {
     spec: PeerSpec,
     is_gone: bool,
     path_free_at: u64,
+    /// What waits at a bottleneck that keeps a queue for each peer.
+    waiting: VecDeque<(u64, RequestKey, u64)>,
     unreported: BTreeMap<RequestKey, u64>,
     flush_planned: bool,
 }
@@ -70,6 +73,7 @@ struct Asked {
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
+    Serve,
     Deliver(usize, RequestKey, u64),
     Flush(usize),
     Receipt(usize, Vec<(RequestKey, u64)>),
@@ -83,6 +87,9 @@ pub struct World {
     pub now: Timestamp,
     rate: u64,
     free_at: u64,
+    /// Of a bottleneck that keeps a queue for each peer: whose turn it is. `None` = first in, first out.
+    turn: Option<usize>,
+    is_serving: bool,
     peers: Vec<Peer>,
     asked: BTreeMap<RequestKey, Asked>,
     events: BinaryHeap<Reverse<(u64, u64, Event)>>,
@@ -106,6 +113,8 @@ impl World {
             now: Timestamp::ZERO,
             rate,
             free_at: 0,
+            turn: None,
+            is_serving: false,
             peers: Vec::new(),
             asked: BTreeMap::new(),
             events: BinaryHeap::new(),
@@ -126,6 +135,7 @@ impl World {
                 spec,
                 is_gone: false,
                 path_free_at: 0,
+                waiting: VecDeque::new(),
                 unreported: BTreeMap::new(),
                 flush_planned: false,
             });
@@ -136,6 +146,11 @@ impl World {
 
     pub fn change_rate_at(&mut self, seconds: u64, rate: u64) {
         self.plan(seconds * 1_000_000_000, Event::Rate(rate));
+    }
+
+    /// Lets the bottleneck keep a queue for each peer and serve them in turn.
+    pub fn serve_in_turn(&mut self) {
+        self.turn = Some(0);
     }
 
     /// A peer's machine is off: what is sent to it is lost, and nobody says so.
@@ -181,6 +196,7 @@ impl World {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Wake => {}
+            Event::Serve => self.serve(),
             Event::Rate(rate) => self.rate = rate,
             Event::Deliver(peer, ..) if self.peers[peer].is_gone => {}
             Event::Deliver(peer, request, bytes) => self.deliver(peer, request, bytes),
@@ -274,9 +290,34 @@ impl World {
     }
 
     fn send(&mut self, peer: usize, request: RequestKey, bytes: u64) {
+        if self.turn.is_some() {
+            self.peers[peer].waiting.push_back((self.now.0, request, bytes));
+            if !std::mem::replace(&mut self.is_serving, true) {
+                self.plan(self.now.0, Event::Serve);
+            }
+            return;
+        }
         let start = self.free_at.max(self.now.0);
         self.queue_max = self.queue_max.max(Duration::from_nanos(start - self.now.0));
         self.free_at = start + bytes * 1_000_000_000 / self.rate;
+        self.pass(peer, request, bytes);
+    }
+
+    fn serve(&mut self) {
+        let (turn, peers) = (self.turn.unwrap_or(0), self.peers.len());
+        let in_turn = (0..peers).map(|ahead| (turn + ahead) % peers);
+        let next = in_turn.into_iter().find_map(|peer| Some((peer, self.peers[peer].waiting.pop_front()?)));
+        self.is_serving = next.is_some();
+        let Some((peer, (since, request, bytes))) = next else { return };
+        self.queue_max = self.queue_max.max(Duration::from_nanos(self.now.0 - since));
+        self.turn = Some(peer + 1);
+        self.free_at = self.now.0 + bytes * 1_000_000_000 / self.rate;
+        self.plan(self.free_at, Event::Serve);
+        self.pass(peer, request, bytes);
+    }
+
+    /// The bottleneck has let a packet through when it is free again.
+    fn pass(&mut self, peer: usize, request: RequestKey, bytes: u64) {
         let state = &mut self.peers[peer];
         let mut out = self.free_at;
         if let Some(rate) = state.spec.path_rate {
