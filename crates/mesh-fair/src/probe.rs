@@ -15,6 +15,8 @@ use mesh_proto::{ByteRate, NodeId, Timestamp};
 
 /// How long it is looked before something is made of it: receipts come in bursts.
 const ROUND: Duration = Duration::from_millis(200);
+/// Several peers are several for so long after they were heard in one round.
+const SEVERAL_FOR: Duration = Duration::from_secs(3);
 /// Rounds with the sign, more than without it, before it is tried.
 const SIGNS: u32 = 5;
 /// Rounds of a trial, each of which must deliver more; the first, still half of what was before, need not.
@@ -38,6 +40,7 @@ pub(crate) struct Probe {
     good_for: Duration,
     rest_until: Timestamp,
     round: Round,
+    several_until: Timestamp,
     /// What the last rounds delivered, in bytes per second.
     rates: [u64; RATES],
 }
@@ -69,7 +72,7 @@ impl Probe {
     /// For an uplink that may build a queue of `target`.
     pub(crate) fn new(now: Timestamp, target: Duration) -> Self {
         Self {
-            below: target / 5,
+            below: target * 2 / 5,
             lift_max: target * 2,
             lift: Duration::ZERO,
             stage: Stage::Watching { signs: 0 },
@@ -77,6 +80,7 @@ impl Probe {
             good_for: GOOD_FOR_MIN,
             rest_until: now,
             round: Round::new(now),
+            several_until: Timestamp::ZERO,
             rates: [0; RATES],
         }
     }
@@ -84,6 +88,11 @@ impl Probe {
     /// By how much longer a queue the window may count.
     pub(crate) fn lift(&self) -> Duration {
         self.lift
+    }
+
+    /// Whether receipts of several peers come, or did lately: one may have to wait for the other.
+    pub(crate) fn hears_several(&self, now: Timestamp) -> bool {
+        now < self.several_until
     }
 
     /// The window, and nothing else, kept bytes from being granted.
@@ -111,7 +120,10 @@ impl Probe {
         let round = &mut self.round;
         round.bytes = round.bytes.saturating_add(bytes);
         round.least_queue = round.least_queue.min(queue);
-        round.heard_several |= *round.heard.get_or_insert(node) != node;
+        if *round.heard.get_or_insert(node) != node {
+            round.heard_several = true;
+            self.several_until = now.after(SEVERAL_FOR);
+        }
     }
 
     fn watch(&mut self) {

@@ -39,6 +39,8 @@ const PEER_QUEUE: Duration = Duration::from_millis(50);
 const UPLINK_QUEUE: Duration = Duration::from_millis(35);
 /// A peer whose receipts come with less queue than this is not held back by its own path.
 const PEER_HEADROOM_BELOW: Duration = Duration::from_millis(35);
+/// The longest round trip for which all paths are emptied.
+const DRAIN_RTT_MAX: Duration = Duration::from_secs(1);
 /// What a round over all flows takes of the uplink.
 const FLOW_ROUND: Duration = Duration::from_millis(500);
 /// What one slice takes of its path.
@@ -136,13 +138,14 @@ impl UplinkScheduler {
         self.uplink.wake(now);
         let quantum_bytes = self.uplink_slice_bytes();
         let shared_queue = self.uplink.standing_queue();
+        let with_others = self.probe.hears_several(now);
         loop {
             let key = self.order.pick(quantum_bytes)?;
             let entry = self.requests.get(&key)?;
             let (node, remaining_bytes) = (entry.flow.node, entry.remaining_bytes);
             let peer = self.peers.get_mut(&node)?;
             peer.wake(now);
-            peer.set_shared_queue(shared_queue);
+            peer.set_shared_queue(shared_queue, with_others);
             let slice_bytes = slice_bytes(peer).min(quantum_bytes);
             let wanted = slice_bytes.min(remaining_bytes);
             let enough = wanted.min((slice_bytes / 4).max(SLICE_BYTES_MIN as u64));
@@ -236,6 +239,9 @@ impl UplinkScheduler {
                 entry.open.pop_front();
             }
             peer.on_receipt(now, ReceiptSample { bytes: part, mark: peer_mark, path_rtt: None });
+            if self.drain_until.is_none() {
+                peer.end_drain_if_seen(now);
+            }
             self.overdue.on_receipt(now, uplink_mark.at);
             if !in_uplink {
                 continue;
@@ -455,7 +461,7 @@ impl UplinkScheduler {
             }
             self.drain_until = None;
             self.uplink.end_drain(now);
-            self.peers.values_mut().for_each(|peer| _ = peer.end_drain(now));
+            self.peers.values_mut().for_each(|peer| _ = peer.end_drain_if_seen(now));
             for node in self.peers.keys().copied().collect::<Vec<_>>() {
                 self.unpark_unless_missed(node);
             }
@@ -470,8 +476,10 @@ impl UplinkScheduler {
             self.fresh_until = busy().map(SendWindow::rtt_fresh_until).min().unwrap_or(Timestamp(u64::MAX));
             return;
         }
-        let longest = self.peers.values().filter_map(SendWindow::rtt).max().unwrap_or_default();
-        let time = PEER_QUEUE + longest.min(Duration::from_secs(1)) * 3 / 2 + Duration::from_millis(30);
+        // What a peer's first bytes took says little, and it is not emptied.
+        let rtts = busy().filter(|peer| !peer.is_starting()).filter_map(SendWindow::rtt);
+        let longest = rtts.max().unwrap_or_default().min(DRAIN_RTT_MAX);
+        let time = PEER_QUEUE + longest * 3 / 2 + Duration::from_millis(30);
         let until = now.after(time);
         self.drain_until = Some(until);
         self.uplink.start_drain(now, until);

@@ -1,6 +1,7 @@
 //! How many bytes may be granted and not yet receipted: rate × (shortest round trip + a little queue).
 //!
-//! The rate is the largest delivery rate of the last eight *rounds*. A round ends when a byte granted in it is
+//! The rate is the largest delivery rate of the last eight *rounds*, or of the last three
+//! where eight take seconds. A round ends when a byte granted in it is
 //! receipted (and, once the rate is known, after 200 ms at least, because receipts come in bursts and a short round would
 //! see one too many). Since the window holds a little more than the path, it fills whatever the path becomes able to
 //! carry, and finds the new rate by itself; the queue it builds is the little more, here [`WindowConfig::queue_target`].
@@ -20,6 +21,9 @@ use mesh_proto::limits::SLICE_BYTES_MIN;
 use mesh_proto::{ByteRate, Timestamp};
 
 use crate::max_filter::MaxFilter;
+use drain::Drain;
+
+mod drain;
 
 /// The largest window.
 pub const WINDOW_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -75,12 +79,6 @@ struct ClosedRound {
     queue: Option<Duration>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Drain {
-    until: Timestamp,
-    rtt_seen: Option<Duration>,
-}
-
 /// Congestion control for one peer or for a whole uplink.
 #[derive(Debug, Clone)]
 pub struct SendWindow {
@@ -108,6 +106,7 @@ pub struct SendWindow {
     /// Whether the last round was held back by this window.
     is_full: bool,
     shared_queue: Duration,
+    others_queue: Duration,
     lift: Duration,
     instant: Timestamp,
     burst_began: Timestamp,
@@ -141,6 +140,7 @@ impl SendWindow {
             queue_seen: Duration::MAX,
             is_full: false,
             shared_queue: Duration::ZERO,
+            others_queue: Duration::ZERO,
             lift: Duration::ZERO,
             instant: now,
             burst_began: now,
@@ -267,9 +267,10 @@ impl SendWindow {
     }
 
     /// So much of the queue that receipts meet is before this window's path, where others' windows share it: it is not
-    /// held against the path.
-    pub fn set_shared_queue(&mut self, queue: Duration) {
+    /// held against the path. `with_others` says whether others indeed send now.
+    pub fn set_shared_queue(&mut self, queue: Duration, with_others: bool) {
         self.shared_queue = queue;
+        self.others_queue = if with_others { queue } else { Duration::ZERO };
     }
 
     /// So much of what the window counts has left its path and waits behind it, in paths of single peers.
@@ -309,8 +310,12 @@ impl SendWindow {
                 self.refill_bytes = None;
             }
         }
-        let long_enough = self.startup_bytes.is_some() || now.since(self.round_started_at) >= ROUND_MIN;
-        if sample.mark.round == self.round && self.round_closed.is_none() && long_enough {
+        let is_starting = self.startup_bytes.is_some();
+        let long_enough = now.since(self.round_started_at) >= ROUND_MIN;
+        let is_back = sample.mark.round == self.round && (is_starting || long_enough);
+        // The window must not go on growing until a round is back that waits behind all that it has let through.
+        let is_late = is_starting && long_enough && self.round_queue.is_some_and(|queue| queue > STARTUP_QUEUE_MAX);
+        if self.round_closed.is_none() && (is_back || is_late) {
             self.round += 1;
             self.round_closed = Some(ClosedRound { blocked: self.round_blocked, queue: self.round_queue.take() });
             // In startup the window must keep doubling through the receipts of this very instant.
@@ -331,18 +336,21 @@ impl SendWindow {
 
     /// Shrinks to half of the path until `until`, to see it empty. A window at its floor is as empty as it gets.
     pub fn start_drain(&mut self, now: Timestamp, until: Timestamp) {
+        if self.drain.is_some() {
+            return;
+        }
         if self.startup_bytes.is_some() || self.window_bytes() <= 2 * WINDOW_BYTES_MIN {
             self.rtt_seen_at = now;
             return;
         }
-        self.drain = Some(Drain { until, rtt_seen: None });
+        self.drain = Some(Drain::new(now, until));
     }
 
     /// Ends a drain that is over. Says whether it did.
     pub fn end_drain(&mut self, now: Timestamp) -> bool {
-        let Some(drain) = self.drain.filter(|drain| now >= drain.until) else { return false };
+        let Some(drain) = self.drain.filter(|drain| drain.is_over(now)) else { return false };
         self.drain = None;
-        self.rtt = drain.rtt_seen.or(self.rtt);
+        self.rtt = drain.rtt().or(self.rtt);
         self.rtt_seen_at = now;
         let rate = ByteRate(self.rates.max());
         let path_bytes = rate.bytes_in(self.rtt.unwrap_or_default());
@@ -350,6 +358,13 @@ impl SendWindow {
         // Whatever was delivered meanwhile says nothing about the path.
         self.begin_round(now);
         true
+    }
+
+    /// The same for one of several paths behind an uplink: a drain that has not seen its path empty goes on alone.
+    pub fn end_drain_if_seen(&mut self, now: Timestamp) -> bool {
+        let has_others = self.others_queue > Duration::ZERO;
+        let goes_on = has_others && self.drain.is_some_and(|drain| drain.may_see_more(now));
+        !goes_on && self.end_drain(now)
     }
 
     /// Counts receipts that come at once. What TCP held back for a lost packet comes within a moment, not an instant.
@@ -372,7 +387,7 @@ impl SendWindow {
     fn see_rtt(&mut self, now: Timestamp, rtt: Duration) {
         self.rtt_ever = Some(self.rtt_ever.map_or(rtt, |least| least.min(rtt)));
         if let Some(drain) = &mut self.drain {
-            drain.rtt_seen = Some(drain.rtt_seen.map_or(rtt, |least| least.min(rtt)));
+            drain.see(now, rtt, self.rtt, self.others_queue);
         }
         // A little more is the same way, and no reason to empty it.
         if self.rtt.is_none_or(|least| rtt <= least + least / 8) {
@@ -401,7 +416,7 @@ impl SendWindow {
             let bytes = self.delivered_bytes - self.round_started_delivered;
             let time = self.instant.since(self.round_started_at);
             if let Some(rate) = ByteRate::measured(bytes, time).filter(|_| bytes > 0 && self.drain.is_none()) {
-                self.take_sample(rate.0.max(1), closed);
+                self.take_sample(rate.0.max(1), time, closed);
             }
             self.round_started_at = self.instant;
             self.round_started_delivered = self.delivered_bytes;
@@ -409,11 +424,15 @@ impl SendWindow {
         self.instant = now;
     }
 
-    fn take_sample(&mut self, rate: u64, closed: ClosedRound) {
-        if closed.blocked {
-            self.rates.push(rate);
+    fn take_sample(&mut self, rate: u64, time: Duration, closed: ClosedRound) {
+        // While others fill the uplink, it is they that hold this sender back, and only a queue tells that its own path is
+        // full too: clearly more of it than the uplink builds.
+        let queue_max = self.shared_queue + self.config.queue_target / 2;
+        let is_path_full = self.others_queue > Duration::ZERO && closed.queue.is_some_and(|queue| queue > queue_max);
+        if closed.blocked || is_path_full {
+            self.rates.push(time, rate);
         } else {
-            self.rates.push_demand_limited(rate);
+            self.rates.push_demand_limited(time, rate);
         }
         if self.startup_bytes.is_none() || !closed.blocked {
             return;

@@ -51,6 +51,9 @@ fn links_are_filled_and_queues_stay_short() {
         );
         world.run_until_ms(2_000 + rtt_us / 50);
         println!("{rate} Mbit/s, {rtt_us} µs: start {}‰, queue {:?}", world.utilisation(), world.queue_max);
+        // At the start a window doubles until its own queue comes back.
+        let start_ms_max = 400 + rtt_us * 2 / 1_000;
+        assert!(world.queue_max <= Duration::from_millis(start_ms_max), "{rate} {rtt_us}: {:?}", world.queue_max);
         world.reset();
         world.run_until_ms(60_000);
         let grants_per_s = world.grants / 58;
@@ -236,5 +239,23 @@ fn many_connections_get_no_more_where_each_has_its_own_queue() {
             );
             assert!((450..=550).contains(&world.share(0)) && world.utilisation() >= 950, "{}", world.share(0));
         }
+    }
+}
+
+/// A path becomes slow just before all are emptied for a moment: what stands in it does not arrive within that, and must
+/// not be taken for a longer path, nor the rate that it had for the rate that it has because the others fill the uplink.
+#[test]
+fn a_path_that_becomes_slow_does_not_keep_an_uplink_slow() {
+    for (before_ms, slow) in [(50, 10), (200, 10), (400, 10), (800, 10), (200, 3), (800, 3)] {
+        let peer = PeerSpec { path_rate: Some(mbit(45)), ..PeerSpec::one(1, 1_000) };
+        let mut world = World::new(Discipline::DeficitRoundRobin, mbit(100), &[peer, PeerSpec::one(2, 1_000)]);
+        world.change_path_rate_at(10_000 - before_ms, 0, mbit(slow));
+        world.run_until_ms(11_000);
+        world.reset();
+        world.run_until_ms(19_000);
+        let rtt = world.scheduler.peer_window(&link_sim::node(0)).and_then(|peer| peer.rtt()).expect("it was measured");
+        println!("{slow} Mbit/s {before_ms} ms before: {}‰, round trip {rtt:?}", world.utilisation());
+        assert!(world.utilisation() >= 700, "{}", world.utilisation());
+        assert!(rtt <= Duration::from_millis(40), "{rtt:?}");
     }
 }

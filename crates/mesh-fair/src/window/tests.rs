@@ -77,16 +77,17 @@ fn a_long_ping_means_a_small_start() {
 fn a_drain_sees_the_empty_path_again() {
     let mut window = window();
     window.startup_bytes = None;
-    window.rates.push(1_000_000);
+    window.rates.push(ROUND_MIN, 1_000_000);
     window.see_rtt(Timestamp(0), Duration::from_millis(90));
     assert_eq!(window.window_bytes(), 140_000);
     let later = Timestamp(11_000 * MS);
     assert!(window.is_rtt_stale(later));
-    window.start_drain(later, later.after(Duration::from_millis(100)));
+    window.start_drain(later, later.after(Duration::from_millis(200)));
     assert_eq!(window.window_bytes(), 45_000);
-    window.see_rtt(later, Duration::from_millis(110));
+    window.see_rtt(later, Duration::from_millis(120));
+    window.see_rtt(later.after(Duration::from_millis(150)), Duration::from_millis(110));
     assert!(!window.end_drain(later));
-    assert!(window.end_drain(later.after(Duration::from_millis(100))));
+    assert!(window.end_drain(later.after(Duration::from_millis(200))));
     assert_eq!(window.rtt(), Some(Duration::from_millis(110)));
     assert_eq!(window.window_bytes(), 55_000 + 20_000);
     let mark = window.on_grant(later, 500_000);
@@ -98,7 +99,7 @@ fn a_drain_sees_the_empty_path_again() {
 fn demand_limited_rounds_do_not_lower_the_rate() {
     let mut window = window();
     window.startup_bytes = None;
-    window.rates.push(1_000_000);
+    window.rates.push(ROUND_MIN, 1_000_000);
     let mut now = Timestamp::ZERO;
     for _ in 0..100 {
         let mark = window.on_grant(now, 1000);

@@ -79,6 +79,7 @@ enum Event {
     Receipt(usize, Vec<(RequestKey, u64)>),
     Wake,
     Rate(u64),
+    PathRate(usize, u64),
 }
 
 /// The world.
@@ -148,6 +149,11 @@ impl World {
         self.plan(seconds * 1_000_000_000, Event::Rate(rate));
     }
 
+    /// A peer's own path changes.
+    pub fn change_path_rate_at(&mut self, ms: u64, peer: usize, rate: u64) {
+        self.plan(ms * 1_000_000, Event::PathRate(peer, rate));
+    }
+
     /// Lets the bottleneck keep a queue for each peer and serve them in turn.
     pub fn serve_in_turn(&mut self) {
         self.turn = Some(0);
@@ -198,6 +204,7 @@ impl World {
             Event::Wake => {}
             Event::Serve => self.serve(),
             Event::Rate(rate) => self.rate = rate,
+            Event::PathRate(peer, rate) => self.peers[peer].spec.path_rate = Some(rate),
             Event::Deliver(peer, ..) if self.peers[peer].is_gone => {}
             Event::Deliver(peer, request, bytes) => self.deliver(peer, request, bytes),
             Event::Flush(peer) => {
